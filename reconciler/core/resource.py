@@ -1,0 +1,150 @@
+"""Resources: what the desired state declares, each with the place in git that says so."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from .address import Address, parse_address
+from .secret import SHOWN, Secret
+from .values import StringSet, canonical_json
+
+
+class Spec(BaseModel):
+    """The canonical, frozen model of one resource: what is compared. A field left out has the server's default.
+
+    Fields in `omit_when_unset` style are declared `X | None = None`: None means that the server decides.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    live_names: ClassVar[Mapping[str, str]] = {}
+    """Where the server calls a field otherwise: our name -> its name."""
+
+    @classmethod
+    def from_live(cls, body: Mapping[str, Any]) -> Self:
+        """Build a spec from a server's answer: unknown fields are ignored, null means the default."""
+        names = cls.live_names
+        picked = {}
+        for name in cls.model_fields:
+            given = body.get(names.get(name, name))
+            if given is not None:
+                picked[name] = given
+        return cls.model_validate(picked)
+
+
+S = TypeVar("S", bound=Spec)
+
+
+class Origin(NamedTuple):
+    """The line that declares something; `via` is where a template was instantiated."""
+
+    file: str
+    line: int
+    via: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} with {self.via}" if self.via else f"{self.file}:{self.line}"
+
+
+def _moved_from(given: object) -> object:
+    return given if isinstance(given, Address) or given is None else parse_address(str(given))
+
+
+class Lifecycle(BaseModel):
+    """How an object is to be treated. The value that was last applied decides, for what deletes or overwrites."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    protect: bool = False
+    ignore: StringSet = ()
+    on_remove: Literal["delete", "forget"] = "delete"
+    moved_from: Annotated[Address | None, BeforeValidator(_moved_from)] = None
+
+
+ORDINARY = Lifecycle()
+
+
+class Resource(NamedTuple, Generic[S]):
+    """One declared object."""
+
+    address: Address
+    spec: S
+    origin: Origin
+    lifecycle: Lifecycle = ORDINARY
+    labels: Mapping[str, str] = {}
+
+
+def dump(spec: Spec) -> dict[str, Any]:
+    """The spec as plain JSON values, secrets as `(secret)`: what plans show and ledgers record."""
+    return _plain(spec)  # type: ignore[no-any-return]  # a model is always a map
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return SHOWN
+    if isinstance(value, BaseModel):
+        return {name: _plain(entry) for name, entry in value.__dict__.items()}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list | frozenset):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def fingerprint(spec: Spec) -> str:
+    """A short hash of a spec (16 bytes, hex): by it a ledger recognises an object that it once declared."""
+    return hashlib.sha256(canonical_json(dump(spec)).encode()).hexdigest()[:32]
+
+
+# What `${{ ref('ADDRESS').attribute }}` and `{ref: ADDRESS, attribute: A}` are kept as inside specs.
+_REFERENCE = re.compile(r"\$\{\{\s*ref\(\s*['\"]([^'\"]+)['\"]\s*\)\.(\w+)\s*\}\}")
+KNOWN_AFTER_APPLY = "(known after apply)"
+
+
+class ServerValue(NamedTuple):
+    """A value that only the server knows: an accessor, ARN or id of another object."""
+
+    address: Address
+    attribute: str
+
+    def __str__(self) -> str:
+        return f"${{{{ ref('{self.address}').{self.attribute} }}}}"
+
+
+def server_values(value: Any) -> Iterator[ServerValue]:
+    """Every server value named anywhere in a spec."""
+    if isinstance(value, str):
+        for address, attribute in _REFERENCE.findall(value) if "${{" in value else ():
+            yield ServerValue(parse_address(address), attribute)
+    elif isinstance(value, BaseModel):
+        for entry in value.__dict__.values():
+            yield from server_values(entry)
+    elif isinstance(value, Mapping):
+        for entry in value.values():
+            yield from server_values(entry)
+    elif isinstance(value, tuple | list):
+        for entry in value:
+            yield from server_values(entry)
+
+
+def fill_in(spec: S, known: Mapping[ServerValue, str]) -> S:
+    """Replace the server values that are known; the others stay as they are written."""
+
+    def text(match: re.Match[str]) -> str:
+        return known.get(ServerValue(parse_address(match[1]), match[2]), match[0])
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, str):
+            return _REFERENCE.sub(text, value) if "${{" in value else value
+        if isinstance(value, Mapping):
+            return {key: walk(entry) for key, entry in value.items()}
+        if isinstance(value, tuple | list):
+            return [walk(entry) for entry in value]
+        return value
+
+    changed = {name: walk(value) if not isinstance(value, BaseModel) else value for name, value in spec.__dict__.items()}
+    return type(spec).model_validate(changed)
