@@ -87,15 +87,23 @@ def launch_bao_raft(folder: Path, port: int | None = None) -> Server:
         raise
 
 
-def launch_moto(folder: Path) -> Server:
-    """Start an AWS endpoint on a port that the system chooses."""
+def launch_moto(folder: Path, port: int | None = None) -> Server:
+    """Start an AWS endpoint, on `port` if one is given and free, else on one that the system chooses."""
     log = _log(folder, "moto")
-    # Without this the first IAM answer would lack the policies that AWS itself makes, and roles could not attach them.
+    # Roles attach policies that AWS itself makes; without this they would not exist.
     settings = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
-    process = launch([binary("moto_server"), "-H", LOOPBACK, "-p", "0"], log, settings)
-    address = await_line(process, log, "Running on ").split()[-1]
-    await_status(process, address, "/moto-api/", 200)
-    return Server(address, "", process, log)
+
+    def start(port: int) -> Server:
+        process = launch([binary("moto_server"), "-H", LOOPBACK, "-p", str(port)], log, settings)
+        address = await_line(process, log, "Running on ").split()[-1]
+        return Server(address, "", process, log)
+
+    try:
+        server = start(port or 0)
+    except PortTaken:
+        server = start(0)
+    await_status(server.process, server.address, "/moto-api/", 200)
+    return server
 
 
 def _on_free_port(start: Callable[[int], Server], first: int | None = None) -> Server:
