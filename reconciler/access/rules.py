@@ -1,0 +1,189 @@
+"""The rules of a Vault or OpenBao policy in one canonical form, so that `==` compares meaning, not spelling.
+
+Rules are sorted by path, capabilities are sorted, rules with one path are one rule (the server merges them), `deny` stands
+alone, and the old `policy = "write"` is spelled out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Final, Required
+
+from pydantic import ConfigDict, with_config
+
+# pydantic reads typing.TypedDict only from Python 3.12 on.
+from typing_extensions import TypedDict
+
+from reconciler.core.values import Seconds, StringSet, Text, canonical_json
+
+from .hcl import PolicyError, quote
+
+CAPABILITIES: Final = ("create", "read", "update", "patch", "delete", "list", "scan", "sudo", "deny", "subscribe", "recover")
+"""Every capability of OpenBao (`scan`) and of Vault (`subscribe`, `recover`)."""
+
+# A deny ends the server's reading of a rule: nothing after it has an effect.
+_KEPT_BY_DENY: Final = frozenset({"path", "capabilities", "expiration", "comment"})
+
+Scalar = str | int | float | bool
+
+
+@with_config(ConfigDict(extra="forbid"))
+class Rule(TypedDict, total=False):
+    """What one path grants. Only what is set is there."""
+
+    path: Required[str]
+    capabilities: Required[StringSet]
+    allowed_parameters: dict[str, list[Scalar]]
+    denied_parameters: dict[str, list[Scalar]]
+    required_parameters: StringSet
+    min_wrapping_ttl: Seconds
+    max_wrapping_ttl: Seconds
+    pagination_limit: int
+    list_scan_response_keys_filter_path: Text
+    mfa_methods: StringSet
+    subscribe_event_types: StringSet
+    control_group: dict[str, Any]
+    expiration: Text
+    comment: Text
+
+
+Rules = tuple[Rule, ...]
+
+LISTS: Final = frozenset({"capabilities", "required_parameters", "mfa_methods", "subscribe_event_types"})
+PARAMETERS: Final = frozenset({"allowed_parameters", "denied_parameters"})
+TTLS: Final = frozenset({"min_wrapping_ttl", "max_wrapping_ttl"})
+
+
+def canonical(rules: Iterable[Rule]) -> Rules:
+    """Bring rules to the one form that is compared. Raises PolicyError for what the server would refuse."""
+    by_key: dict[tuple[str, str], Rule] = {}
+    for given in rules:
+        rule = _normal(given)
+        # A rule that expires counts only until then: it cannot be merged with one that does not.
+        key = (rule["path"], rule.get("expiration", ""))
+        by_key[key] = _merge(by_key[key], rule) if key in by_key else rule
+    return tuple(by_key[key] for key in sorted(by_key))
+
+
+def repeated_paths(rules: Iterable[Rule]) -> tuple[str, ...]:
+    """Paths that have more than one rule: the server merges those, which is seldom meant."""
+    count = Counter(rule["path"].removeprefix("/") for rule in rules)
+    return tuple(sorted(path for path, times in count.items() if times > 1))
+
+
+def render(rules: Iterable[Rule]) -> str:
+    """Write rules as HCL: one text for one meaning, and never one that is also base64, which the server would decode."""
+    return "\n".join(_block(rule) for rule in rules) or "# no rules\n"
+
+
+def refused(path: str, what: str) -> PolicyError:
+    """The error that names a rule."""
+    return PolicyError(f"rule for {path!r}: {what}")
+
+
+def _normal(rule: Rule) -> Rule:
+    """One rule in canonical form, or PolicyError."""
+    path = rule["path"].removeprefix("/")
+    _check_path(path)
+    capabilities = _capabilities(path, rule["capabilities"])
+    if capabilities == ("deny",):
+        rule = {key: value for key, value in rule.items() if key in _KEPT_BY_DENY}  # type: ignore[assignment]
+    if len(rule) == 2:  # the usual case: nothing else to look at
+        return {"path": path, "capabilities": capabilities}
+    made: dict[str, Any] = {}
+    for name, value in rule.items():
+        made[name] = _normal_value(name, value)
+    made = {name: value for name, value in made.items() if value}
+    made |= {"path": path, "capabilities": capabilities}
+    _check_limits(path, made)
+    return {name: made[name] for name in Rule.__annotations__ if name in made}  # type: ignore[return-value]
+
+
+def _normal_value(name: str, value: Any) -> Any:
+    if name in PARAMETERS:
+        # The server compares parameter names in lower case; the order of values means nothing.
+        return {key.lower(): _unique(value[key]) for key in sorted(value, key=str.lower)}
+    return tuple(sorted(set(value))) if name in LISTS else value
+
+
+def _unique(values: Iterable[Scalar]) -> list[Scalar]:
+    return list(dict(sorted((canonical_json(value), value) for value in values)).values())
+
+
+def _capabilities(path: str, given: Iterable[str]) -> tuple[str, ...]:
+    found = set()
+    for capability in given:
+        if capability == "deny":
+            return ("deny",)
+        if capability not in CAPABILITIES:
+            close = get_close_matches(capability, CAPABILITIES, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(CAPABILITIES)}"
+            raise refused(path, f"capability {capability!r} does not exist ({hint})")
+        found.add(capability)
+    return tuple(sorted(found))
+
+
+def _check_path(path: str) -> None:
+    if "+*" in path:
+        raise refused(path, "'+*' is forbidden (write '+/*', or '*' at the end)")
+    if "{{" in path or "}}" in path:
+        before, *parts = path.split("{{")
+        if "}}" in before or any(part.count("}}") != 1 for part in parts):
+            raise refused(path, "'{{' and '}}' do not match")
+
+
+def _check_limits(path: str, rule: Mapping[str, Any]) -> None:
+    shortest, longest = rule.get("min_wrapping_ttl", 0), rule.get("max_wrapping_ttl", 0)
+    if shortest and longest and longest < shortest:
+        raise refused(path, "max_wrapping_ttl is less than min_wrapping_ttl")
+    if "list_scan_response_keys_filter_path" in rule and "list" not in rule["capabilities"]:
+        raise refused(path, "list_scan_response_keys_filter_path needs the capability 'list'")
+
+
+def _merge(first: Rule, second: Rule) -> Rule:
+    """Two rules on one path, as the server joins them: grants add up, the tighter limit holds, a deny beats all."""
+    if "deny" in first["capabilities"]:
+        return first
+    if "deny" in second["capabilities"]:
+        return second
+    made: dict[str, Any] = {**second, **first}
+    for name in LISTS & (first.keys() | second.keys()):
+        made[name] = tuple(sorted({*first.get(name, ()), *second.get(name, ())}))  # type: ignore[misc]
+    for name in PARAMETERS & first.keys() & second.keys():
+        made[name] = _merged_parameters(first[name], second[name])  # type: ignore[literal-required]
+    for name in (*TTLS, "pagination_limit"):
+        limits = [rule[name] for rule in (first, second) if name in rule]  # type: ignore[literal-required]
+        if limits:
+            made[name] = min(limits)
+    return made  # type: ignore[return-value]
+
+
+def _merged_parameters(first: Mapping[str, list[Scalar]], second: Mapping[str, list[Scalar]]) -> dict[str, list[Scalar]]:
+    made = {}
+    for key in sorted({*first, *second}):
+        ours, theirs = first.get(key), second.get(key)
+        # An empty list means any value: it wins.
+        made[key] = [] if ours == [] or theirs == [] else _unique([*(ours or ()), *(theirs or ())])
+    return made
+
+
+def _block(rule: Rule) -> str:
+    lines = [f"path {quote(rule['path'])} {{"]
+    for name, value in rule.items():
+        if name != "path":
+            lines.append(f"  {name} = {_hcl(value, '  ')}")
+    return "\n".join([*lines, "}\n"])
+
+
+def _hcl(value: Any, indent: str) -> str:
+    if isinstance(value, Mapping):
+        inner = indent + "  "
+        entries = "".join(f"{inner}{quote(key)} = {_hcl(entry, inner)}\n" for key, entry in value.items())
+        return f"{{\n{entries}{indent}}}" if entries else "{}"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(_hcl(entry, indent) for entry in value)}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return quote(value) if isinstance(value, str) else repr(value)
