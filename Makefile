@@ -1,0 +1,40 @@
+# make demo | test | bench | lint | clean
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+# Debian packages that tests need and wheels cannot bring; installed only by root on Debian, elsewhere said aloud.
+SYSTEM_PACKAGES :=
+
+.PHONY: demo test bench lint system clean
+
+demo: $(STAMP)
+	@$(BIN)/reconcile demo
+
+test: $(STAMP) system lint
+	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -q tests/core --cov=reconciler/core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+
+lint: $(STAMP)
+	$(BIN)/ruff check reconciler tests
+	$(BIN)/ruff format --check reconciler tests
+	$(BIN)/mypy reconciler tests
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.bench
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+system:
+ifneq ($(strip $(SYSTEM_PACKAGES)),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  dpkg -s $(SYSTEM_PACKAGES) >/dev/null 2>&1 \
+	    || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES); }; \
+	else echo "tests need: $(SYSTEM_PACKAGES)"; fi
+endif
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
