@@ -1,0 +1,64 @@
+"""What a ledger holds, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..core.address import Address
+from ..core.guard import Limits
+from ..core.owned import Claim, Owned
+
+
+class RunRecord(NamedTuple):
+    """One run, in short. Times are UTC, ISO 8601."""
+
+    id: str
+    sort: str  # "apply" | "rollback"
+    commit: str
+    previous: str = ""  # the commit that was applied before
+    started: str = ""
+    finished: str = ""
+    outcome: str = "running"  # "running" | "applied" | "failed" | "undone"; a killed run stays "running"
+    digest: str = ""
+    actor: str = ""
+    summary: Mapping[str, int] = {}
+    chunk: str = ""  # where the run's ObjectRecords are; set by the ledger
+
+
+class ObjectRecord(NamedTuple):
+    """What a run did to one object. Specs as plans show them: plain JSON, never a secret."""
+
+    address: str
+    action: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    outcome: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that is remembered of one environment."""
+
+    owned: Mapping[Address, Owned] = field(default_factory=dict)
+    claims: Mapping[Address, Claim] = field(default_factory=dict)
+    undone: Mapping[Address, str] = field(default_factory=dict)
+    """What a rollback took back, by fingerprint ("": it made the object absent)."""
+    declared: Mapping[Address, Any] = field(default_factory=dict)
+    """Specs (JSON) of kinds that have no remote system: what was last applied is their live state."""
+    runs: tuple[RunRecord, ...] = ()
+    """The latest runs, newest first."""
+    older: str = ""
+    """Where the runs before those are."""
+    applied: tuple[str, ...] = ()
+    """Commits in effect, oldest first: an apply adds one, a rollback takes one off."""
+    limits: Limits | None = None
+    fence: int = 0
+    """The fence of the run that wrote this."""
+
+
+EMPTY = State()
+
+__all__ = ["EMPTY", "Claim", "Limits", "ObjectRecord", "Owned", "RunRecord", "State"]
