@@ -91,9 +91,11 @@ def namespace(bao: Server) -> Iterator[str]:
 @pytest.fixture
 def vault(bao: Server, namespace: str) -> Iterator[VaultClient]:
     """A root client bound to this test's namespace."""
-    from reconciler.backends.vault.client import VaultClient
+    from reconciler.backends.vault.client import connect
+    from reconciler.backends.vault.connection import Connection
+    from reconciler.backends.vault.transport import Transport
 
-    client = VaultClient(bao.address, bao.token, namespace=namespace)
+    client = connect(Transport(Connection(bao.address, namespace)), bao.token)
     yield client
     client.close()
 
