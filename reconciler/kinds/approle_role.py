@@ -10,11 +10,11 @@ from pydantic import AfterValidator
 
 from reconciler.backends.vault.client import VaultClient
 from reconciler.core.change import Action, Change
-from reconciler.core.kind import Kind, Live
+from reconciler.core.kind import Kind
 from reconciler.core.secret import Reveal
 from reconciler.core.values import Seconds, StringSet
 
-from .listed import Body, Folder, body_of
+from .listed import Folder, body_of, plain
 from .token_fields import Count, TokenFields, fold_leaf, role_refs, token_problems
 
 
@@ -36,11 +36,7 @@ class ApproleRole(TokenFields):
     local_secret_ids: bool = False
 
 
-def _parse(body: Body) -> Live[ApproleRole]:
-    return Live(ApproleRole.from_live(body))
-
-
-ROLES = Folder("auth/{mount}/role", _parse, frozenset({"approle"}))
+ROLES = Folder("auth/{mount}/role", plain(ApproleRole), frozenset({"approle"}))
 
 
 def _write(client: VaultClient, change: Change[ApproleRole], reveal: Reveal) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from reconciler.core.kind import Kind, Live
+from reconciler.core.kind import Kind
 from reconciler.core.values import Seconds, StringMap, StringSet, Text, parse_duration
 
-from .listed import Body, Folder
+from .listed import Folder, plain
 from .token_fields import Count, TokenFields, fold_leaf, role_refs, token_problems
 
 
@@ -64,11 +64,7 @@ class JwtRole(TokenFields):
     verbose_oidc_logging: bool = False
 
 
-def _parse(body: Body) -> Live[JwtRole]:
-    return Live(JwtRole.from_live(body))
-
-
-ROLES = Folder("auth/{mount}/role", _parse, frozenset({"jwt", "oidc"}))
+ROLES = Folder("auth/{mount}/role", plain(JwtRole), frozenset({"jwt", "oidc"}))
 
 
 def _problems(name: str, spec: JwtRole) -> Iterator[str]:

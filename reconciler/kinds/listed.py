@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Generic
 
 from pydantic import ValidationError
@@ -31,6 +32,20 @@ def body_of(spec: Spec, reveal: Reveal) -> dict[str, Any]:
     return body
 
 
+def plain(spec: type[S]) -> Callable[[Body], Live[S]]:
+    """The parser of a kind whose answers need no more than the model."""
+    return lambda body: Live(spec.from_live(body))
+
+
+def unchanged_secrets(change: Change[S]) -> Change[S]:
+    """Leave out the secrets that an update does not change: the server keeps what it has, and may since have rotated it."""
+    before, after = change.before, change.after
+    if before is None or after is None or change.action is Action.REPLACE:
+        return change
+    same = [name for name, value in after.__dict__.items() if isinstance(value, Secret) and getattr(before, name) == value]
+    return replace(change, after=after.model_copy(update=dict.fromkeys(same))) if same else change
+
+
 @dataclass(frozen=True, slots=True)
 class Folder(Generic[S]):
     """Where the objects of a kind lie, and how one is parsed and written.
@@ -44,7 +59,11 @@ class Folder(Generic[S]):
     """The types of mounts to look in, where everything is wanted."""
     body: Callable[[S, Reveal], dict[str, Any]] = body_of
     keep: Callable[[str], bool] = bool
-    """Which listed keys are objects of ours."""
+    """Which listed keys are objects of this kind."""
+    caseless: bool = False
+    """Names that differ in case alone are one object, listed as it was last written."""
+    whole: bool = False
+    """The list itself shows each object in full (`key_info`): nothing is read one by one where it does."""
 
     @property
     def mounted(self) -> bool:
@@ -86,10 +105,10 @@ def _read(folder: Folder[S], client: VaultClient, names: Names) -> Reading[S]:
                 wanted[mount] |= set()
         except Denied as denied:
             gaps.append(Gap("", denied.path, denied.capability))
-    batch = _Batch(folder, {}, {}, set())
+    batch = _Batch(folder, {}, {}, {}, set())
     for mount in sorted(wanted):
         gaps += batch.list_mount(client, mount, wanted[mount], everything=names.everything)
-    live, denied_names = _fetch(folder, client, batch.asked, gaps)
+    live, denied_names = _fetch(client, batch, gaps)
     unlisted = client.unreadable(list(batch.unlisted)) if batch.unlisted else frozenset()
     denied_names |= {batch.unlisted[path] for path in unlisted}
     gaps += _gaps(folder, wanted, denied_names)
@@ -98,11 +117,12 @@ def _read(folder: Folder[S], client: VaultClient, names: Names) -> Reading[S]:
 
 @dataclass(frozen=True, slots=True)
 class _Batch(Generic[S]):
-    """What the LISTs of all mounts leave to do: `asked` is to be read, `unlisted` to be proved absent; both by path."""
+    """What the LISTs leave to do: `asked` is to be read, `unlisted` proved absent, both by path; `shown` is read already."""
 
     folder: Folder[S]
     asked: dict[str, str]
     unlisted: dict[str, str]
+    shown: dict[str, Body]
     seen: set[str]
 
     def list_mount(self, client: VaultClient, mount: str, wanted: set[str], *, everything: bool) -> Iterator[Gap]:
@@ -118,8 +138,17 @@ class _Batch(Generic[S]):
             return
         keys = listing.keys if listing is not None else ()
         listed = {f"{prefix}{key}" for key in keys if not key.endswith("/") and self.folder.keep(key)}
+        if self.folder.caseless:
+            spelled = {name.lower(): name for name in wanted}
+            listed = {spelled.get(name.lower(), name) for name in listed}
         read = listed if everything else listed & wanted
-        self.asked.update((self.folder.at(name), name) for name in read)
+        shown = listing.key_info if listing is not None and self.folder.whole else {}
+        for name in read:
+            body = shown.get(name.removeprefix(prefix))
+            if body:
+                self.shown[name] = body
+            else:
+                self.asked[self.folder.at(name)] = name
         self.unlisted.update((self.folder.at(name), name) for name in wanted - listed)
         self.seen.update(listed - read)
 
@@ -136,19 +165,21 @@ def _mounts(folder: Folder[S], client: VaultClient) -> Iterable[str]:
     return [mount for mount, body in mounts.items() if body.get("type") in folder.types]
 
 
-def _fetch(folder: Folder[S], client: VaultClient, asked: Mapping[str, str], gaps: list[Gap]) -> tuple[dict[str, Live[S]], set[str]]:
+def _fetch(client: VaultClient, batch: _Batch[S], gaps: list[Gap]) -> tuple[dict[str, Live[S]], set[str]]:
+    """Read what is left to read. Returns the live objects and the names that may not be read."""
     live: dict[str, Live[S]] = {}
     denied: set[str] = set()
-    for path, body in client.read_many(list(asked)):
+    bodies = ((batch.asked[path], body) for path, body in client.read_many(list(batch.asked)))
+    for name, body in chain(batch.shown.items(), bodies):
         if isinstance(body, Denied):
-            denied.add(asked[path])
+            denied.add(name)
         elif body is not None:
             try:
-                live[asked[path]] = folder.parse(body)
+                live[name] = batch.folder.parse(body)
             except ValidationError as wrong:
-                # One object that our model cannot hold must not blank its kind; its value may be private, so only fields are named.
+                # One object that our model cannot hold must not blank its kind; values may be private, so only fields are named.
                 fields = ", ".join(sorted({".".join(map(str, error["loc"])) for error in wrong.errors()}))
-                gaps.append(Gap(asked[path], path, "", f"the server's answer has values that are not understood in: {fields}"))
+                gaps.append(Gap(name, batch.folder.at(name), "", f"the server's answer has values that are not understood in: {fields}"))
     return live, denied
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from reconciler.core.kind import Kind, Live, Ref
+from reconciler.core.kind import Kind, Ref
 from reconciler.core.resource import Spec
 from reconciler.core.values import FoldedSet, Seconds, Text
 
-from .listed import Body, Folder
+from .listed import Folder, plain
 from .token_fields import Count, TokenCidrs
 
 
@@ -32,11 +32,7 @@ class TokenRole(Spec):
     token_type: Literal["default-service", "default-batch", "service", "batch"] = "default-service"  # noqa: S105  # a sort of token, not one
 
 
-def _parse(body: Body) -> Live[TokenRole]:
-    return Live(TokenRole.from_live(body))
-
-
-ROLES = Folder("auth/token/roles", _parse)
+ROLES = Folder("auth/token/roles", plain(TokenRole))
 
 
 def _refs(_name: str, spec: TokenRole) -> Iterator[Ref]:
