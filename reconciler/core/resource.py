@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -95,9 +95,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def fingerprint(spec: Spec) -> str:
-    """A short hash of a spec (16 bytes, hex): by it a ledger recognises an object that it once declared."""
-    return hashlib.sha256(canonical_json(dump(spec)).encode()).hexdigest()[:32]
+def fingerprint(spec: Spec, without: Collection[str] = ()) -> str:
+    """A short hash of a spec (16 bytes, hex), `without` some fields: by it a ledger recognises what it once declared."""
+    shown = {name: value for name, value in dump(spec).items() if name not in without}
+    return hashlib.sha256(canonical_json(shown).encode()).hexdigest()[:32]
 
 
 # What `${{ ref('ADDRESS').attribute }}` and `{ref: ADDRESS, attribute: A}` are kept as inside specs.

@@ -1,0 +1,1 @@
+"""Rows to text, JSON, markdown or HTML. Decides nothing and reads nothing."""

@@ -1,0 +1,75 @@
+"""lock, bootstrap: the ledger's place and who may use it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from reconciler.settings import Settings
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def lock(context: click.Context) -> None:
+    """Show or break the lock that keeps two applies apart."""
+    if context.invoked_subcommand is None:
+        context.invoke(status)
+
+
+@lock.command()
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_obj
+def status(settings: Settings, output: str) -> None:
+    """Say who holds the lock, since when and until when."""
+    from reconciler import wiring
+    from reconciler.cli.output import say, say_json
+    from reconciler.report.runs import lock_json, lock_text
+
+    with wiring.opened(settings, "plan") as session:
+        held = session.lock_status()
+        say_json(lock_json(held)) if output == "json" else say(lock_text(held), settings)
+
+
+@lock.command("break")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def break_(settings: Settings, yes: bool) -> None:
+    """Take the lock from its holder. A holder that still runs sends nothing more."""
+    from reconciler import wiring
+
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on; give --yes to go ahead")
+    if not yes:
+        click.confirm("Break the lock? Make sure that its holder no longer runs.", abort=True)
+    with wiring.opened(settings, "apply") as session:
+        click.echo("The lock was broken." if session.break_lock() else "Nobody holds the lock.")
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be made.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def bootstrap(settings: Settings, dry_run: bool, yes: bool) -> None:
+    """Prepare an environment: namespace, ledger, the plan and apply logins and their policies; then the first apply.
+
+    Runs with an administrator's token, once; run it again after the environment file changed.
+    """
+    from reconciler import wiring
+
+    if not dry_run and not yes and not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on; give --yes to go ahead")
+    with wiring.opened(settings, "apply", commit="HEAD") as session:
+        steps = session.bootstrap_steps()
+        for step in steps:
+            click.echo(f"  {step}")
+        if dry_run or not steps:
+            click.echo(f"{len(steps)} to do." if steps else "Everything is prepared.")
+            return
+        if not yes:
+            click.confirm("Do this?", abort=True)
+        session.bootstrap()
+        click.echo("Prepared. The first apply: reconcile apply")
+
+
+COMMANDS = (lock, bootstrap)

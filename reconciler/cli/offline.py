@@ -1,0 +1,57 @@
+"""validate, render, schema, init: nothing here talks to a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reconciler.settings import Settings
+
+
+@click.command()
+@click.option("--all", "every", is_flag=True, help="Every environment, not only --env.")
+@click.pass_obj
+def validate(settings: Settings, every: bool) -> None:
+    """Check the desired state without a server: everything that is wrong, at once.
+
+    With no --env, every environment of the repository is checked.
+    """
+    from reconciler import wiring
+
+    for environment, count, notes in wiring.validated(settings, every or not settings.environment):
+        for note in notes:
+            click.echo(f"note: {environment}: {note}")
+        click.echo(f"{environment}: {count:,} objects, valid.")
+
+
+@click.command()
+@click.pass_obj
+def render(settings: Settings) -> None:
+    """Print the desired state after templates, overlays, environments and expressions."""
+    from reconciler import wiring
+
+    click.echo(wiring.rendered(settings), nl=False)
+
+
+@click.command()
+@click.argument("kind", required=False)
+def schema(kind: str | None) -> None:
+    """Print the JSON Schema of KIND, or of all documents, for editors."""
+    from reconciler import wiring
+    from reconciler.cli.output import say_json
+
+    say_json(wiring.schema(kind))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def init(folder: Path) -> None:
+    """Make a new repository in FOLDER that plans at once."""
+    from reconciler.dev.scaffold import scaffold
+
+    scaffold(folder)
+    click.echo(f"{folder}: a repository with an example, committed. Next:\n  cd {folder}\n  reconcile plan")
+
+
+COMMANDS = (init, validate, render, schema)

@@ -1,0 +1,169 @@
+"""The order of changes: references alone decide it. Deletes go backwards."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .address import Address, Place
+from .change import Action, Change
+from .errors import Invalid, Problem
+from .kind import Kinds, Ref
+
+NAMESPACE = "vault.namespace"
+
+Graph = dict[Address, set[Address]]
+"""Each address with those that must be done before it."""
+
+
+class Index:
+    """Finds which of a set of addresses a reference means."""
+
+    def __init__(self, addresses: Iterable[Address]) -> None:
+        self._names: dict[tuple[str, Place], set[str]] = {}
+        for address in addresses:
+            self._names.setdefault((address.kind, address.place), set()).add(address.name)
+
+    def find(self, place: Place, ref: Ref) -> Address | None:
+        """The address that `ref`, held in `place`, points to; None if it is not among them."""
+        names = self._names.get((ref.kind, place), ())
+        if not ref.within:
+            return Address(ref.kind, ref.name, place) if ref.name in names else None
+        path = ref.name
+        while path and path not in names:
+            path = path.rpartition("/")[0]
+        return Address(ref.kind, path, place) if path else None
+
+    def namespace_of(self, address: Address) -> Address | None:
+        """The namespace object that holds this address, however it is named."""
+        path = f"{address.place.namespace}/{address.name.rpartition('/')[0]}".strip("/") if address.kind == NAMESPACE else address.place.namespace
+        instance = address.place.instance
+        parent, leaf = "", path
+        while leaf:
+            found = Address(NAMESPACE, leaf, Place(instance, parent))
+            if leaf in self._names.get((NAMESPACE, found.place), ()):
+                return found
+            head, _, leaf = leaf.partition("/")
+            parent = f"{parent}/{head}".strip("/")
+        return None
+
+
+def refs_of(kinds: Kinds, address: Address, spec: Any) -> Iterable[Ref]:
+    """The references that a spec holds."""
+    return kinds[address.kind].refs(address.name, spec)
+
+
+def graph(kinds: Kinds, changes: Sequence[Change[Any]], waits: Mapping[Address, Iterable[Address]] | None = None) -> Graph:
+    """What must be done before what. `waits` adds edges found elsewhere (values that only the server knows).
+
+    Raises Invalid for a cycle of hard references; soft ones give way.
+    """
+    by_address = {change.address: change for change in changes}
+    index = Index(by_address)
+    hard: Graph = {address: set() for address in by_address}
+    soft: Graph = {address: set() for address in by_address}
+    for change in changes:
+        for before, after, is_soft in _edges(kinds, by_address, index, change):
+            (soft if is_soft else hard)[after].add(before)
+        for needed in (waits or {}).get(change.address, ()):
+            if needed in by_address and by_address[needed].action is not Action.DELETE:
+                hard[change.address].add(needed)
+    cycle = find_cycle(hard)
+    if cycle:
+        raise Invalid([cycle_problem(cycle)])
+    joined = {address: hard[address] | soft[address] for address in hard}
+    return joined if find_cycle(joined) is None else _without_soft_cycles(hard, soft)
+
+
+def cycle_problem(cycle: Sequence[Address]) -> Problem:
+    """Say what a cycle of references is, in one line."""
+    path = " -> ".join(map(str, (*cycle, cycle[0])))
+    return Problem("", "", f"references form a cycle: {path}", "take one of them out")
+
+
+def _edges(
+    kinds: Kinds, by_address: Mapping[Address, Change[Any]], index: Index, change: Change[Any]
+) -> Iterator[tuple[Address, Address, bool]]:
+    """(first, then, soft) for what one change has to do with the others."""
+    address = change.address
+    for ref in _held(kinds, address, change.after):
+        other = index.find(address.place, ref)
+        if other and other != address and by_address[other].action not in (Action.DELETE, Action.FORGET):
+            yield other, address, ref.soft
+    for ref in _held(kinds, address, change.before):
+        other = index.find(address.place, ref)
+        if other and other != address and by_address[other].action is Action.DELETE:
+            yield address, other, ref.soft
+    moved = change.lifecycle.moved_from
+    if moved is not None and moved in by_address and moved != address:
+        yield address, moved, True
+    holder = index.namespace_of(address)
+    if holder and holder != address:
+        yield (address, holder, False) if by_address[holder].action is Action.DELETE else (holder, address, False)
+
+
+def _held(kinds: Kinds, address: Address, spec: Any) -> Iterable[Ref]:
+    return refs_of(kinds, address, spec) if spec is not None else ()
+
+
+def find_cycle(graph: Graph) -> list[Address] | None:
+    """Some cycle of the graph, in order; None if there is none."""
+    left = _tangled(graph)
+    if not left:
+        return None
+    path: list[Address] = []
+    here = min(left)
+    while here not in path:
+        path.append(here)
+        here = min(left[here])
+    return path[path.index(here) :][::-1]
+
+
+def _tangled(graph: Graph) -> Graph:
+    """The part of the graph that waits for itself: what is left when everything that can start has ended."""
+    left = {address: before & graph.keys() for address, before in graph.items()}
+    followers = _followers(left)
+    ready = [address for address, before in left.items() if not before]
+    while ready:
+        done = ready.pop()
+        del left[done]
+        for follower in followers.get(done, ()):
+            left[follower] = left[follower] - {done}
+            if not left[follower]:
+                ready.append(follower)
+    return left
+
+
+def _followers(graph: Graph) -> Graph:
+    followers: Graph = {}
+    for address, before in graph.items():
+        for one in before:
+            followers.setdefault(one, set()).add(address)
+    return followers
+
+
+def _without_soft_cycles(hard: Graph, soft: Graph) -> Graph:
+    """Leave out the soft edges inside the tangle: without them only hard ones are left there, which have no cycle."""
+    tangle = _tangled({address: hard[address] | soft[address] for address in hard})
+    return {
+        address: hard[address] | {before for before in soft[address] if address not in tangle or before not in tangle}
+        for address in hard
+    }
+
+
+def in_order(graph: Graph) -> list[Address]:
+    """The addresses of an acyclic graph, each after what it waits for; ties by address."""
+    waiting = {address: len(before) for address, before in graph.items()}
+    followers = _followers(graph)
+    ready = [address for address, count in waiting.items() if not count]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        address = heapq.heappop(ready)
+        order.append(address)
+        for follower in followers.get(address, ()):
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                heapq.heappush(ready, follower)
+    return order

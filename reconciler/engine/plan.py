@@ -1,0 +1,195 @@
+"""Make a plan: survey, fill in what only the server knows, compare, order, ask the guards."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.core.address import Address, Place
+from reconciler.core.change import Action, Change
+from reconciler.core.diff import Difference, Survey, diff
+from reconciler.core.errors import Invalid, Problem, Usage
+from reconciler.core.guard import Circumstances, refusals, standing
+from reconciler.core.kind import Kinds, Names, Ref
+from reconciler.core.order import Graph, Index, graph, in_order
+from reconciler.core.plan import Header, Plan
+from reconciler.core.resource import Resource, ServerValue, fill_in, server_values
+from reconciler.core.secret import Secret
+from reconciler.ledger.records import State
+
+from .survey import survey, unknowns, wanted
+from .world import Wish, World
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and what its apply needs: the order, and the specs as they were compared."""
+
+    plan: Plan
+    order: Graph
+    resources: Mapping[Address, Resource[Any]]
+    values: Mapping[Address, tuple[ServerValue, ...]]
+    known: Mapping[ServerValue, str]
+
+
+def make_plan(
+    world: World, wish: Wish, state: State, *, targets: Collection[Address] = (), allow: Collection[str] = (), rolling_back: bool = False
+) -> Planned:
+    """Compare a commit with live. Writes nothing. Raises Invalid for references to what will not exist."""
+    values = {address: found for address, found in _values(wish.resources) if found}
+    names = wanted(world.kinds, _addresses(world.kinds, wish, state, values))
+    readings = survey(world.kinds, names, world.clients, state.declared, world.progress)
+    notes = [*wish.notes, *_check_references(world.kinds, wish, readings, values)]
+    resources, known, found = _compare(world, wish, state, readings, values)
+    order = graph(world.kinds, found.changes, _waits(values))
+    changes = {change.address: change for change in found.changes}
+    order = _narrowed(order, targets, {*wish.resources, *state.owned}) if targets else order
+    ordered = tuple(changes[address] for address in in_order(order))
+    missing = unknowns(world.kinds, readings, found.unknown)
+    about = Circumstances(
+        kinds=world.kinds,
+        owned=state.owned,
+        limits=wish.limits.stricter(state.limits) if state.limits else wish.limits,
+        desired=len(wish.resources),
+        # A rollback is meant to go back; these two guards are about going forth again.
+        undone={} if rolling_back else state.undone,
+        astray=wish.astray(state.applied[-1]) if state.applied and not rolling_back else "",
+        instances=wish.instances,
+        complete=not missing,
+        dirty=wish.unsaved,
+    )
+    stands = standing(refusals(ordered, about), allow, wish.approvals, world.now().date())
+    plan = Plan(
+        Header(wish.project, wish.environment, wish.commit, wish.dirty),
+        ordered,
+        unchanged=found.unchanged,
+        unmanaged=len(found.unmanaged),
+        refusals=stands,
+        unknown=missing,
+        notes=tuple(sorted({*notes, *found.notes})),
+    )
+    return Planned(plan, order, resources, values, known)
+
+
+def _values(resources: Mapping[Address, Resource[Any]]) -> Iterator[tuple[Address, tuple[ServerValue, ...]]]:
+    for address, resource in resources.items():
+        yield address, tuple(dict.fromkeys(server_values(resource.spec)))
+
+
+def _addresses(
+    kinds: Kinds, wish: Wish, state: State, values: Mapping[Address, tuple[ServerValue, ...]]
+) -> Iterator[Address]:
+    """Everything that the survey must answer for."""
+    yield from wish.resources
+    yield from state.owned
+    yield from state.claims
+    for found in values.values():
+        yield from (value.address for value in found)
+    for address, ref in wish.dangling:
+        if ref.kind in kinds:
+            yield Address(ref.kind, ref.name, address.place)
+
+
+def _check_references(
+    kinds: Kinds, wish: Wish, readings: Survey, values: Mapping[Address, tuple[ServerValue, ...]]
+) -> list[str]:
+    """References that the commit does not answer, looked up on the server. Returns notes; raises Invalid."""
+    index = Index(Address(kind, name, place) for (kind, place), reading in readings.items() for name in {*reading.live, *reading.seen})
+    problems, notes = [], []
+    for address, ref in wish.dangling:
+        if _stands(kinds, readings, index, address.place, ref):
+            continue
+        what = f"{ref.field} names {ref.kind}/{ref.name}, which neither the commit nor the server has"
+        if ref.soft and not wish.strict:
+            notes.append(f"{address}: {what}")
+        else:
+            origin = wish.resources[address].origin
+            problems.append(Problem(str(origin), str(address), what, f"declare it, or correct {ref.field}"))
+    for address, found in values.items():
+        for value in found:
+            live = readings[value.address.kind, value.address.place].live if value.address.kind in kinds else {}
+            if value.address not in wish.resources and value.address.name not in live:
+                origin = wish.resources[address].origin
+                what = f"{value} names an object that neither the commit nor the server has"
+                problems.append(Problem(str(origin), str(address), what, "declare it, or correct the address"))
+    if problems:
+        raise Invalid(problems)
+    return notes
+
+
+def _stands(kinds: Kinds, readings: Survey, index: Index, place: Place, ref: Ref) -> bool:
+    kind, reading = kinds.get(ref.kind), readings.get((ref.kind, place))
+    if kind is None or reading is None:
+        return False
+    if kind.is_builtin(ref.name) or index.find(place, ref):
+        return True
+    return any(gap.covers(ref.name) or gap.covers(f"{ref.name}/") for gap in reading.gaps)
+
+
+def _compare(
+    world: World, wish: Wish, state: State, readings: Survey, values: Mapping[Address, tuple[ServerValue, ...]]
+) -> tuple[Mapping[Address, Resource[Any]], Mapping[ServerValue, str], Difference]:
+    """Diff with the server values that are known; those of objects about to be replaced are not."""
+    marked = _marked(world, wish.resources)
+    replaced: set[Address] = set()
+    while True:
+        known = _known(readings, values, replaced)
+        resources = dict(marked)
+        for address in values:
+            resources[address] = marked[address]._replace(spec=fill_in(marked[address].spec, known))
+        found = diff(world.kinds, resources, readings, state.owned, state.claims)
+        again = {change.address for change in found.changes if change.action is Action.REPLACE}
+        if not {value.address for value in known} & again:
+            return resources, known, found
+        replaced |= again
+
+
+def _known(readings: Survey, values: Mapping[Address, tuple[ServerValue, ...]], replaced: Collection[Address]) -> dict[ServerValue, str]:
+    known = {}
+    for value in {value for found in values.values() for value in found}:
+        reading = readings.get((value.address.kind, value.address.place))
+        live = reading.live.get(value.address.name) if reading else None
+        if live is not None and value.address not in replaced and value.attribute in live.attributes:
+            known[value] = live.attributes[value.attribute]
+    return known
+
+
+def _marked(world: World, resources: Mapping[Address, Resource[Any]]) -> Mapping[Address, Resource[Any]]:
+    """Give each write-only field the mark of its source, by which it is compared."""
+    marked = dict(resources)
+    for address, resource in resources.items():
+        fields = world.kinds[address.kind].secrets
+        secrets = {name: secret for name in fields if isinstance(secret := getattr(resource.spec, name), Secret)}
+        if secrets:
+            updates = {name: secret.model_copy(update={"mark": world.sources.mark(secret)}) for name, secret in secrets.items()}
+            marked[address] = resource._replace(spec=resource.spec.model_copy(update=updates))
+    return marked
+
+
+def _waits(values: Mapping[Address, tuple[ServerValue, ...]]) -> dict[Address, list[Address]]:
+    return {address: [value.address for value in found] for address, found in values.items()}
+
+
+def _narrowed(order: Graph, targets: Iterable[Address], known: Collection[Address]) -> Graph:
+    """The part of a graph that the targets need: themselves and what must be done before them."""
+    strangers = [str(address) for address in targets if address not in known]
+    if strangers:
+        raise Usage("--target names what is neither declared nor owned: " + ", ".join(sorted(strangers)))
+    kept: Graph = {}
+    waiting = [address for address in targets if address in order]
+    while waiting:
+        address = waiting.pop()
+        if address not in kept:
+            kept[address] = order[address]
+            waiting.extend(order[address])
+    return kept
+
+
+def with_notes(planned: Planned, notes: Iterable[str]) -> Planned:
+    """The same plan with more to say."""
+    plan = planned.plan
+    return replace(planned, plan=replace(plan, notes=tuple(sorted({*plan.notes, *notes}))))
+
+
+__all__ = ["Change", "Names", "Planned", "make_plan", "with_notes"]

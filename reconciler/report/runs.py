@@ -1,0 +1,72 @@
+"""Runs, outcomes, versions of an object and the lock, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from reconciler.core.plan import Plan
+from reconciler.core.run import AppliedVersion, ObjectRecord, RunRecord
+from reconciler.core.values import canonical_json
+
+
+def applied_json(plan: Plan, run: str = "", outcomes: Sequence[ObjectRecord] = ()) -> dict[str, Any]:
+    """The JSON of `apply` and `rollback`. `run` is empty where nothing was begun."""
+    shown = [{"address": one.address, "action": one.action, "outcome": one.outcome, "error": one.error or None} for one in outcomes]
+    refusals = [{"guard": one.guard.value, "address": one.address, "message": one.message} for one in plan.refusals]
+    answer = {"run": run or None, "commit": plan.header.commit or None, "digest": plan.digest, "outcomes": shown}
+    return {**answer, "refusals": refusals} if refusals else answer
+
+
+def applied_text(plan: Plan, run: str, outcomes: Sequence[ObjectRecord], cost: str) -> str:
+    """A line for each object that was not simply done, and a summary."""
+    lines = [f"  {one.outcome:<8} {one.action:<8} {one.address}{f': {one.error}' if one.error else ''}" for one in outcomes if _speaks(one)]
+    lines.extend(f"note: {note}" for note in plan.notes)
+    counts = Counter(one.outcome for one in outcomes)
+    said = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items())) or "nothing to change"
+    lines.append(f"{plan.header.environment} at {plan.header.commit[:7]}: {said}. Run {run}. {cost}".rstrip())
+    return "\n".join(lines)
+
+
+def _speaks(one: ObjectRecord) -> bool:
+    return one.outcome != "applied" or bool(one.error)
+
+
+def runs_text(runs: Sequence[RunRecord]) -> str:
+    """A table, newest first."""
+    if not runs:
+        return "Nothing was applied yet."
+    rows = [("run", "what", "commit", "started", "outcome", "changes", "by")]
+    for run in runs:
+        changes = ", ".join(f"{count} {action}" for action, count in run.summary.items() if count and action not in ("unchanged", "unmanaged"))
+        outcome = "running, or killed" if run.outcome == "running" else run.outcome
+        rows.append((run.id, run.sort, run.commit[:7], run.started, outcome, changes or "none", run.actor))
+    return table(rows)
+
+
+def run_json(run: RunRecord) -> dict[str, Any]:
+    return {**{name: value for name, value in run._asdict().items() if name != "chunk"}, "summary": dict(run.summary)}
+
+
+def versions_text(address: str, versions: Sequence[AppliedVersion]) -> str:
+    """Every applied version of one object, newest first."""
+    if not versions:
+        return f"No run changed {address}."
+    lines = [address]
+    for run, record in versions:
+        lines.append(f"  {run.started}  run {run.id}  commit {run.commit[:7]}  {run.sort}: {record.action}, {record.outcome}")
+        lines.append(f"    {canonical_json(record.after) if record.after is not None else '(absent)'}")
+    return "\n".join(lines)
+
+
+def version_json(version: AppliedVersion) -> dict[str, Any]:
+    run, record = version
+    about = {"run": run.id, "commit": run.commit, "started": run.started, "sort": run.sort}
+    return {**about, "action": record.action, "outcome": record.outcome, "spec": record.after}
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
