@@ -45,6 +45,7 @@ class Ref(NamedTuple):
     name: str
     soft: bool = False  # orders, may dangle, dropped in a cycle
     within: bool = False  # the target is the longest name that this path starts with (a mount)
+    hint: bool = False  # orders declared objects only; naming nothing is no finding (an ARN of another account)
 
 
 class Names(NamedTuple):

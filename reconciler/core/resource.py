@@ -145,7 +145,6 @@ def fill_in(spec: S, known: Mapping[ServerValue, str]) -> S:
             return {key: walk(entry) for key, entry in value.items()}
         if isinstance(value, tuple | list):
             return [walk(entry) for entry in value]
-        return value
+        return fill_in(value, known) if isinstance(value, Spec) else value
 
-    changed = {name: walk(value) if not isinstance(value, BaseModel) else value for name, value in spec.__dict__.items()}
-    return type(spec).model_validate(changed)
+    return type(spec).model_validate({name: walk(value) for name, value in spec.__dict__.items()})
