@@ -44,6 +44,10 @@ def _unknown_principal(error: BackendError) -> bool:
     return "MalformedPolicyDocument" in said and "principal" in said.lower()
 
 
+def _asked(client: BaseClient, service: str, operation: str, parameters: dict[str, Any]) -> Asked:
+    return asked_for(service, client.meta.method_to_api_mapping[operation], parameters)
+
+
 @contextmanager
 def _translated(asked: Asked) -> Iterator[None]:
     """Let nothing of botocore out: its errors hold requests and answers."""
@@ -107,10 +111,16 @@ class AwsClient:
 
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Yield the entries under `key` of every page of a listing. Raises BackendError."""
-        client, asked = self._client(service, operation, parameters)
-        with _translated(asked):
+        client = self._client(service)
+        with _translated(_asked(client, service, operation, parameters)):
             for page in client.get_paginator(operation).paginate(**parameters):
                 yield from page.get(key, ())
+
+    def wait(self, service: str, waiter: str, **parameters: Any) -> None:
+        """Wait until every reader sees what was written: IAM answers from copies that lag by seconds."""
+        client = self._client(service)
+        with _translated(asked_for(service, waiter, parameters)):
+            client.get_waiter(waiter).wait(**parameters)
 
     def map(self, function: Callable[[A], B], values: Iterable[A]) -> list[B]:
         """Call a function for each value in parallel; the answers are in order. The first error is raised."""
@@ -142,16 +152,15 @@ class AwsClient:
         return self._identity
 
     def _send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        client, asked = self._client(service, operation, parameters)
-        with _translated(asked):
+        client = self._client(service)
+        with _translated(_asked(client, service, operation, parameters)):
             answer: dict[str, Any] = getattr(client, operation)(**parameters)
         return answer
 
-    def _client(self, service: str, operation: str, parameters: dict[str, Any]) -> tuple[BaseClient, Asked]:
-        with _translated(asked_for(service, operation, parameters)), self._lock:  # making a client is not safe in threads
-            client = self._clients.get(service) or self._made(service)
-            name = client.meta.method_to_api_mapping[operation]
-        return client, asked_for(service, name, parameters)
+    def _client(self, service: str) -> BaseClient:
+        asked = Asked(f"the client of {service}", "", private=False)
+        with _translated(asked), self._lock:  # making a client is not safe in threads
+            return self._clients.get(service) or self._made(service)
 
     def _opened(self) -> boto3.session.Session:
         if self._session is None:

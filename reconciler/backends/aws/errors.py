@@ -111,6 +111,8 @@ def from_botocore(error: BotoCoreError, asked: Asked) -> BackendError:
             | raised.UnauthorizedSSOTokenError()
         ):
             what = "the AWS login has expired or cannot be renewed (log in again)"
+        case raised.WaiterError():
+            return Unavailable(f"{asked}: written, but AWS does not show it yet", path=asked.path)
         case raised.SSLError():
             what = "the certificate of the AWS endpoint is not trusted (set AWS_CA_BUNDLE for a private one)"
         case raised.ParamValidationError():
