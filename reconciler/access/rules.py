@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, Final, Required
+from typing import Annotated, Any, Final, Required
 
-from pydantic import ConfigDict, with_config
+from pydantic import ConfigDict, WithJsonSchema, with_config
 
 # pydantic reads typing.TypedDict only from Python 3.12 on.
 from typing_extensions import TypedDict
@@ -27,6 +27,7 @@ CAPABILITIES: Final = ("create", "read", "update", "patch", "delete", "list", "s
 _KEPT_BY_DENY: Final = frozenset({"path", "capabilities", "expiration", "comment"})
 
 Scalar = str | int | float | bool
+_CapabilitySet = Annotated[StringSet, WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(CAPABILITIES)}})]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -34,7 +35,7 @@ class Rule(TypedDict, total=False):
     """What one path grants. Only what is set is there."""
 
     path: Required[str]
-    capabilities: Required[StringSet]
+    capabilities: Required[_CapabilitySet]
     allowed_parameters: dict[str, list[Scalar]]
     denied_parameters: dict[str, list[Scalar]]
     required_parameters: StringSet
