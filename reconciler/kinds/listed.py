@@ -46,6 +46,11 @@ def unchanged_secrets(change: Change[S]) -> Change[S]:
     return replace(change, after=after.model_copy(update=dict.fromkeys(same))) if same else change
 
 
+def longest_mount(name: str, *mounts: Iterable[str]) -> str:
+    """The longest mount path that a name starts with, empty where none is known. Mounts and names may both hold slashes."""
+    return max((mount for mount in chain(*mounts) if name.startswith(f"{mount}/")), key=len, default="")
+
+
 @dataclass(frozen=True, slots=True)
 class Folder(Generic[S]):
     """Where the objects of a kind lie, and how one is parsed and written.
