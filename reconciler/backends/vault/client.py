@@ -17,6 +17,7 @@ from .faults import not_json, refusal, server_words
 from .parallel import in_parallel
 from .pool import Gate, Request, always_open
 from .transport import Transport
+from .validity import check_token, looks_invalid
 from .wire import Answer
 
 MIN_WIDTH = 16  # threads for reads in bulk; more gain nothing on loopback, where the interpreter is the limit
@@ -48,6 +49,7 @@ class _Once:
         self.about: tuple[str, str] | None = None
         self.executor: ThreadPoolExecutor | None = None
         self.width = MIN_WIDTH
+        self.valid: set[str] = set()  # tokens that the server knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,15 +205,21 @@ class VaultClient:
         return self.transport.send(self._request(method, path, target))
 
     def _request(self, method: str, path: str, target: str, *, body: bytes = b"", mutating: bool = False, once: bool = False) -> Request:
+        return Request(method, path, target, self.token(), self._full_namespace, body, mutating, once)
+
+    @property
+    def _full_namespace(self) -> str:
         own = self.transport.pool.connection.namespace
-        namespace = f"{own}/{self.namespace}" if own and self.namespace else own or self.namespace
-        return Request(method, path, target, self.token(), namespace, body, mutating, once)
+        return f"{own}/{self.namespace}" if own and self.namespace else own or self.namespace
 
     def _content(
         self, path: str, answer: Answer, capability: str, *, sent: Mapping[str, Any] | None = None, method: str = "GET"
     ) -> dict[str, Any]:
         if answer.status >= 300:
-            raise refusal(method, path, answer.status, server_words(answer.body, sent), capability)
+            words = server_words(answer.body, sent)
+            if answer.status == 403 and looks_invalid(words):
+                self._check_token()
+            raise refusal(method, path, answer.status, words, capability)
         if not answer.body:
             return {}
         try:
@@ -222,6 +230,12 @@ class VaultClient:
             raise not_json(path, self.transport.address, answer.status)
         inner = whole.get("data")
         return inner if isinstance(inner, dict) else whole
+
+    def _check_token(self) -> None:
+        token = self.token()
+        if token not in self._once.valid:  # asked once: whole mounts may be closed to a valid token
+            check_token(self.transport, token, self._full_namespace)
+            self._once.valid.add(token)
 
     def close(self) -> None:
         """End the threads and connections, of siblings too."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ...core.errors import Usage
+from ...core.errors import BackendError
 
 if TYPE_CHECKING:
     import ssl
@@ -68,16 +68,16 @@ class Connection(NamedTuple):
 
 
 def parse_host(address: str) -> Host:
-    """Read `https://vault.example.com:8200`. Raises Usage with what is wrong."""
+    """Read `https://vault.example.com:8200`. Raises BackendError with what is wrong."""
     try:
         parts = urlsplit(address)
         port = parts.port
     except ValueError as error:
-        raise Usage(f"Vault address {address!r} is not a URL: {error} (write https://HOST:8200)") from None
+        raise BackendError(f"Vault address {address!r} is not a URL: {error} (write https://HOST:8200)") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Usage(f"Vault address {address!r} must start with https:// or http:// and name a host (write https://HOST:8200)")
+        raise BackendError(f"Vault address {address!r} must start with https:// or http:// and name a host (write https://HOST:8200)")
     if parts.username is not None or parts.query or parts.fragment or parts.path.strip("/"):
-        raise Usage(f"Vault address of host {parts.hostname!r} must be scheme, host and port only (write https://HOST:8200)")
+        raise BackendError(f"Vault address of host {parts.hostname!r} must be scheme, host and port only (write https://HOST:8200)")
     secure = parts.scheme == "https"
     return Host(secure, parts.hostname, port or (443 if secure else 80))
 
@@ -90,7 +90,7 @@ def connection_from(environ: Mapping[str, str], address: str = "", namespace: st
 
     address = address or said("ADDR")
     if not address:
-        raise Usage("no Vault address (set VAULT_ADDR or write `address` in desired-state/environments)")
+        raise BackendError("no Vault address (set VAULT_ADDR or write `address` in desired-state/environments)")
     tls = Tls(
         ca_cert=said("CACERT"),
         ca_path=said("CAPATH"),
@@ -100,19 +100,18 @@ def connection_from(environ: Mapping[str, str], address: str = "", namespace: st
         skip_verify=said("SKIP_VERIFY").strip().lower() in _TRUE,
     )
     chosen = said("NAMESPACE") if namespace is None else namespace
-    proxy = _proxy(environ, said("PROXY_ADDR") or said("HTTP_PROXY"), parse_host(address))
+    proxy = proxy_from(environ, parse_host(address), said("PROXY_ADDR") or said("HTTP_PROXY"))
     return Connection(address, chosen.strip("/"), tls, proxy)
 
 
-def _proxy(environ: Mapping[str, str], explicit: str, host: Host) -> Proxy | None:
+def proxy_from(environ: Mapping[str, str], host: Host, explicit: str = "") -> Proxy | None:
+    """Choose the proxy for a host as curl does: HTTPS_PROXY or HTTP_PROXY, ALL_PROXY, but for what NO_PROXY names."""
     scheme = "https" if host.secure else "http"
     # Upper-case HTTP_PROXY can be set by a client of a CGI script ("httpoxy"); all tools therefore refuse it there.
     cgi = scheme == "http" and "REQUEST_METHOD" in environ
     named = environ.get(f"{scheme}_proxy") or ("" if cgi else environ.get(f"{scheme.upper()}_PROXY", ""))
     url = explicit or named or environ.get("all_proxy") or environ.get("ALL_PROXY") or ""
-    if not url:
-        return None
-    if not explicit and _direct(host, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
+    if not url or (not explicit and _direct(host, environ.get("no_proxy") or environ.get("NO_PROXY") or "")):
         return None
     return _parse_proxy(url)
 
@@ -143,7 +142,7 @@ def _direct(host: Host, no_proxy: str) -> bool:
 def _parse_proxy(url: str) -> Proxy:
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.scheme != "http" or not parts.hostname:
-        raise Usage("the proxy for Vault must be http://HOST:PORT (check HTTPS_PROXY, or set NO_PROXY for this host)")
+        raise BackendError("the proxy for Vault must be http://HOST:PORT (check HTTPS_PROXY, or set NO_PROXY for this host)")
     authorization = ""
     if parts.username is not None:
         from base64 import b64encode
@@ -154,19 +153,19 @@ def _parse_proxy(url: str) -> Proxy:
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
-    """Build the context that every connection shares. Raises Usage when a file cannot be used."""
+    """Build the context that every connection shares. Raises BackendError when a file cannot be used."""
     import ssl  # only where the address is https: plain loopback plans start faster
 
     try:
         context = ssl.create_default_context(cafile=tls.ca_cert or None, capath=tls.ca_path or None)
     except (OSError, ssl.SSLError) as error:
-        raise Usage(f"the CA bundle {tls.ca_cert or tls.ca_path!r} cannot be used: {_reason(error)} (check VAULT_CACERT)") from None
+        raise BackendError(f"the CA bundle {tls.ca_cert or tls.ca_path!r} cannot be used: {_reason(error)} (check VAULT_CACERT)") from None
     if tls.client_cert:
         try:
             context.load_cert_chain(tls.client_cert, tls.client_key or None)
         except (OSError, ssl.SSLError) as error:
             what = f"the client certificate {tls.client_cert!r} cannot be used: {_reason(error)}"
-            raise Usage(f"{what} (check VAULT_CLIENT_CERT and VAULT_CLIENT_KEY)") from None
+            raise BackendError(f"{what} (check VAULT_CLIENT_CERT and VAULT_CLIENT_KEY)") from None
     if tls.skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

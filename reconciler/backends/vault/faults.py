@@ -26,7 +26,7 @@ def server_words(body: bytes, sent: Mapping[str, Any] | None = None) -> str:
     # Whole values, longest first: a password that holds another value must not leave its other half.
     for value in sorted(_leaves(sent or {}), key=len, reverse=True):
         text = text.replace(value, _LEFT_OUT)
-    text = " ".join(text.replace("1 error occurred:", "").replace("* ", "").split())
+    text = " ".join(text.split())
     return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 3] + "..."
 
 
@@ -51,12 +51,12 @@ def refusal(method: str, path: str, status: int, words: str, capability: str) ->
     """Turn an error status into the error to raise."""
     if status == 403:
         return Denied(f"{path}: the login may not {capability} here", path=path, capability=capability)
+    words = words.replace("1 error occurred: * ", "")
     if status == 404:
-        return Missing(f"{path}: {words or 'there is nothing here'}", path=path, status=404)
+        remedy = " (create the namespace first, or correct it)" if "namespace not found" in words else ""
+        return Missing(f"{path}: {words or 'there is nothing here'}{remedy}", path=path, status=404)
     if status == 400 and is_check_and_set(words):
         return Conflict(f"{path}: somebody else wrote it meanwhile (plan again)", path=path, status=400)
-    if 300 <= status < 400:
-        return BackendError(f"{path}: answered with a redirect that was not followed", path=path, status=status)
     said = f": {words}" if words else ""
     return BackendError(f"{path}: {method} was answered with status {status}{said}", path=path, status=status)
 

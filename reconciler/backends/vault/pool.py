@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from ...core.errors import BackendError, Usage
+from ...core.errors import BackendError
 from .connection import Connection, Host, tls_context
 from .wire import Answer, Dropped, Unreadable, Untrusted, Wire
 
@@ -66,7 +66,7 @@ class Pool:
         self._heads: dict[tuple[str, str, Host], str] = {}
 
     def exchange(self, request: Request, gate: Gate = always_open) -> Answer:
-        """Send once, to the active server. Raises Dropped, Circle, BackendError, Usage, or what `gate` raises."""
+        """Send once, to the active server. Raises Dropped, Circle, BackendError, or what `gate` raises."""
         for _ in range(MAX_REDIRECTS):
             answer = self._carry(request, gate)
             if not 300 <= answer.status < 400:
@@ -151,7 +151,7 @@ class Pool:
             fields["Proxy-Authorization"] = self.connection.proxy.authorization
         for name, value in fields.items():
             if not value.isascii() or not (value.isprintable() or not value):
-                raise Usage(f"{name} holds a character that cannot be sent (a token or namespace was copied with a line break?)")
+                raise BackendError(f"{name} holds a character that cannot be sent (a token or namespace was copied with a line break?)")
         return "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value)
 
     def _active(self, request: Request, answer: Answer) -> Host:

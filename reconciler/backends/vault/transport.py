@@ -80,15 +80,15 @@ class Transport:
     def address(self) -> str:
         return str(self.pool.host)
 
-    def send(self, request: Request, gate: Gate = always_open) -> Answer:
-        """Send, follow, retry. Returns the server's last word, whatever its status.
+    def send(self, request: Request, gate: Gate = always_open, *, patient: bool = True) -> Answer:
+        """Send, follow, and if patient retry. Returns the server's last word, whatever its status.
 
-        Raises Unavailable, Conflict (a `once` request whose answer was lost), BackendError, Usage, or what `gate` raises.
+        Raises Unavailable, Conflict (a `once` request whose answer was lost), BackendError, or what `gate` raises.
         """
         try:
             return self._attempt(request, gate)
         except _Passing as passing:
-            return self._again(request, gate, passing)
+            return self._again(request, gate, passing) if patient else self._give_up(request, [passing], 0.0)
 
     def _attempt(self, request: Request, gate: Gate) -> Answer:
         try:
