@@ -143,7 +143,8 @@ def kept_value(value: Any) -> Any:
 def _replaces(kind: AnyKind, sides: _Sides) -> bool:
     desired, live = sides
     changed = any(getattr(desired, name) != getattr(live, name) for name in kind.immutable)
-    return changed or any(getattr(live, name) is True and getattr(desired, name) is False for name in kind.one_way)
+    off = any(getattr(live, name) is True and getattr(desired, name) is False for name in kind.one_way)
+    return changed or off or kind.replaces(live, desired)
 
 
 def _lowered(kind: AnyKind, sides: _Sides) -> str:

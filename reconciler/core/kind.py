@@ -80,6 +80,10 @@ def _live_as_it_is(_desired: Any, live: Any) -> Any:
     return live
 
 
+def _never(_live: Any, _desired: Any) -> bool:
+    return False
+
+
 def _nothing_lost(_name: str, _spec: Any) -> str:
     return ""
 
@@ -108,6 +112,8 @@ class Kind(Generic[S, C]):
     """Fields that cannot be changed on a living object: a change is a replace."""
     one_way: frozenset[str] = frozenset()
     """Booleans that can be switched on but never off: switching off is a replace."""
+    replaces: Callable[[S, S], bool] = _never
+    """(live, desired): a change that is a replace for another reason (a KV mount cannot go back to version 1)."""
     runtime: frozenset[str] = frozenset()
     """Fields (default None) that the server moves by itself: compared only when declared."""
     kept: frozenset[str] = frozenset()
