@@ -7,13 +7,12 @@ from typing import Literal
 
 from reconciler.backends.vault.client import VaultClient
 from reconciler.core.change import Change
-from reconciler.core.errors import Denied
-from reconciler.core.kind import Gap, Kind, Live, Names, Reading, Ref
+from reconciler.core.kind import Kind, Live, Names, Reading, Ref
 from reconciler.core.resource import Spec
 from reconciler.core.secret import Reveal
 from reconciler.core.values import FoldedSet, StringMap, StringSet
 
-from .identity_names import LOGIN_MADE, Sort, ids_by_name, member_refs, named, names_by_id
+from .identity_names import LOGIN_MADE, ids_by_name, member_refs, with_names
 from .listed import Body, Folder, body_of
 
 
@@ -52,26 +51,7 @@ GROUPS = Folder("identity/group/name", _parse_group, caseless=True)
 
 
 def _read_groups(client: VaultClient, names: Names) -> Reading[Group]:
-    """Read groups, then put names in place of their members' ids. Members that cannot be named make their group unknown."""
-    reading = GROUPS.read(client, names)
-    live, gaps = dict(reading.live), list(reading.gaps)
-    sorts: tuple[tuple[str, Sort], ...] = (("member_entities", "entity"), ("member_groups", "group"))
-    for field, sort in sorts:
-        holders = [name for name, found in live.items() if getattr(found.spec, field)]
-        if not holders:
-            continue
-        try:
-            known = names_by_id(client, sort)
-        except Denied as denied:
-            for name in holders:
-                del live[name]
-                gaps.append(Gap(name, denied.path, denied.capability))
-            continue
-        for name in holders:
-            found = live[name]
-            members = named(getattr(found.spec, field), known)
-            live[name] = found._replace(spec=found.spec.model_copy(update={field: members}))
-    return Reading(live, tuple(gaps), reading.seen)
+    return with_names(client, GROUPS.read(client, names), {"member_entities": "entity", "member_groups": "group"})
 
 
 def _write_group(client: VaultClient, change: Change[Group], reveal: Reveal) -> None:

@@ -8,12 +8,14 @@ from typing import Literal
 
 from reconciler.backends.vault.client import VaultClient
 from reconciler.core.errors import Denied, Missing
-from reconciler.core.kind import Ref
+from reconciler.core.kind import Gap, Reading, Ref
+from reconciler.core.resource import S
 
 Sort = Literal["entity", "group"]
 
 # Members from other namespaces are not listed in this one: they stay the ids they are.
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.\w+)?")
+EVERYBODY = "*"
 LOGIN_MADE = "entity_" + "[0-9a-f]" * 8 + "*"
 """What the server calls an entity that it made for a login."""
 
@@ -26,7 +28,7 @@ def names_by_id(client: VaultClient, sort: Sort) -> Mapping[str, str]:
 
 def ids_by_name(client: VaultClient, sort: Sort, names: Iterable[str]) -> list[str]:
     """The ids of named entities or groups. Raises Missing for one that is not there, Denied."""
-    paths = {f"identity/{sort}/name/{name}": name for name in names if not _ID.fullmatch(name) and name != "*"}
+    paths = {f"identity/{sort}/name/{name}": name for name in names if not _ID.fullmatch(name) and name != EVERYBODY}
     ids = [name for name in names if f"identity/{sort}/name/{name}" not in paths]
     for path, body in client.read_many(list(paths)):
         if isinstance(body, Denied):
@@ -37,13 +39,29 @@ def ids_by_name(client: VaultClient, sort: Sort, names: Iterable[str]) -> list[s
     return sorted(ids)
 
 
-def named(ids: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:
-    """Names for ids, sorted; an id that is not known stays itself."""
-    return tuple(sorted(names.get(key, key) for key in ids))
+def with_names(client: VaultClient, reading: Reading[S], fields: Mapping[str, Sort]) -> Reading[S]:
+    """Put names in place of the ids in those fields, sorted. An object whose members cannot be named becomes a gap.
+
+    An id that is not listed belongs to another namespace and stays itself.
+    """
+    live, gaps = dict(reading.live), list(reading.gaps)
+    for field, sort in fields.items():
+        holders = [name for name, found in live.items() if set(getattr(found.spec, field)) - {EVERYBODY}]
+        try:
+            known = names_by_id(client, sort) if holders else {}
+        except Denied as denied:
+            gaps += [Gap(name, denied.path, denied.capability) for name in holders]
+            live = {name: found for name, found in live.items() if name not in holders}
+            continue
+        for name in holders:
+            found = live[name]
+            members = tuple(sorted(known.get(key, key) for key in getattr(found.spec, field)))
+            live[name] = found._replace(spec=found.spec.model_copy(update={field: members}))
+    return Reading(live, tuple(gaps), reading.seen)
 
 
 def member_refs(field: str, kind: str, names: Iterable[str]) -> Iterator[Ref]:
     """References to named members; ids and `*` are no names."""
     for name in names:
-        if name != "*" and not _ID.fullmatch(name):
+        if name != EVERYBODY and not _ID.fullmatch(name):
             yield Ref(field, kind, name)
