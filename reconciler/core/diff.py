@@ -97,11 +97,17 @@ def _removed(kind: AnyKind, address: Address, live: Live[Any] | None, memory: Ow
     if live is None:
         return Change(address, Action.FORGET, None, None, lifecycle=memory.lifecycle), ""
     if memory.lifecycle.on_remove == "forget":
-        return Change(address, Action.FORGET, live.spec, None, lifecycle=memory.lifecycle), f"{address} stays on the server (on_remove: forget)"
+        return Change(
+            address, Action.FORGET, live.spec, None, lifecycle=memory.lifecycle
+        ), f"{address} stays on the server (on_remove: forget)"
     if kind.undeletable:
-        return Change(address, Action.FORGET, live.spec, None, lifecycle=memory.lifecycle), f"{address} stays on the server: {kind.undeletable}"
-    loses = _loss(kind, address.name, live.spec, memory)
-    return Change(address, Action.DELETE, live.spec, None, live.version, loses=loses, lifecycle=memory.lifecycle), ""
+        return Change(
+            address, Action.FORGET, live.spec, None, lifecycle=memory.lifecycle
+        ), f"{address} stays on the server: {kind.undeletable}"
+    # How a delete is to be done (a waiting time) is what was last applied: the server does not know it.
+    before = live.spec.model_copy(update={name: memory.kept[name] for name in kind.kept if name in memory.kept})
+    loses = _loss(kind, address.name, before, memory)
+    return Change(address, Action.DELETE, before, None, live.version, loses=loses, lifecycle=memory.lifecycle), ""
 
 
 def settle(kind: AnyKind, resource: Resource[Any], live: Any, memory: Owned | None) -> _Sides:
@@ -174,7 +180,11 @@ def _claimed(kind: AnyKind, resource: Resource[Any] | None, live: Live[Any] | No
     if resource is not None and fingerprint(resource.spec, unseen) == claim.fingerprint:
         live_side = kind.align(resource.spec, live.spec)
         made = all(_on_the_way(kind, resource.spec, live_side, name) for name in kind.spec.model_fields if name not in unseen)
-        return Owned(resource.lifecycle, kept={n: kept_value(getattr(resource.spec, n)) for n in (*kind.kept, *kind.secrets)}) if made else None
+        return (
+            Owned(resource.lifecycle, kept={n: kept_value(getattr(resource.spec, n)) for n in (*kind.kept, *kind.secrets)})
+            if made
+            else None
+        )
     return Owned() if fingerprint(live.spec, unseen) == claim.fingerprint else None
 
 
