@@ -59,10 +59,10 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-OWNED = Section[Owned]("owned", _owned_out, _owned_in)
-CLAIMS = Section[Claim]("claims", list, lambda written: Claim(*written))
-UNDONE = Section[str]("undone", _as_it_is, str)
-DECLARED = Section[Any]("declared", _as_it_is, _as_it_is)
+OWNED: Section[Owned] = Section("owned", _owned_out, _owned_in)
+CLAIMS: Section[Claim] = Section("claims", list, lambda written: Claim(*written))
+UNDONE: Section[str] = Section("undone", _as_it_is, str)
+DECLARED: Section[Any] = Section("declared", _as_it_is, _as_it_is)
 SECTIONS: tuple[Section[Any], ...] = (OWNED, CLAIMS, UNDONE, DECLARED)
 
 
