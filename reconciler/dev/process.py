@@ -44,17 +44,21 @@ def free_port() -> int:
         return port
 
 
-def launch(argv: list[str], log: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def clean_environment(home: Path, **given: str) -> dict[str, str]:
+    """What a program needs to run, and nothing else: a VAULT_ADDR, a proxy or AWS credentials of the caller must not leak into it."""
+    inherited = ("PATH", "LANG", "LC_ALL", "TERM", "COLUMNS", "NO_COLOR", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
+    return {name: os.environ[name] for name in inherited if name in os.environ} | {"HOME": str(home)} | given
+
+
+def launch(argv: list[str], log: Path, **settings: str) -> subprocess.Popen[bytes]:
     """Start a server with its output in `log`. It has its own session, so that Ctrl-C reaches us and not it."""
-    # Only what a program needs to run: a VAULT_ADDR, a proxy or AWS credentials of the caller must not leak into it.
-    inherited = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "SYSTEMROOT") if name in os.environ}
     with log.open("wb") as output:
         return subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**inherited, "HOME": str(log.parent), **(environment or {})},
+            env=clean_environment(log.parent, **settings),
             start_new_session=True,
         )
 

@@ -26,9 +26,14 @@ def scaffold(folder: Path) -> None:
         environment.write_text(environment.read_text().replace("${{ project }}", project))
     except OSError as error:
         raise ReconcilerError(f"{folder} cannot be written: {error.strerror}") from None
+    first_commit(folder, "Declare the first services")
+
+
+def first_commit(folder: Path, message: str) -> None:
+    """Make a folder a git repository, and commit all that is in it."""
     _git(folder, "init", "--quiet", "--initial-branch=main")
     _git(folder, "add", "--all")
-    _git(folder, *_identity(folder), "commit", "--quiet", "--message=Declare the first services")
+    _git(folder, *_identity(folder), "commit", "--quiet", f"--message={message}")
 
 
 def project_name(folder: str) -> str:

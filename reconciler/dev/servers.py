@@ -90,11 +90,10 @@ def launch_bao_raft(folder: Path, port: int | None = None) -> Server:
 def launch_moto(folder: Path, port: int | None = None) -> Server:
     """Start an AWS endpoint, on `port` if one is given and free, else on one that the system chooses."""
     log = _log(folder, "moto")
-    # Roles attach policies that AWS itself makes; without this they would not exist.
-    settings = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
 
     def start(port: int) -> Server:
-        process = launch([binary("moto_server"), "-H", LOOPBACK, "-p", str(port)], log, settings)
+        # Roles attach policies that AWS itself makes; without the setting they would not exist.
+        process = launch([binary("moto_server"), "-H", LOOPBACK, "-p", str(port)], log, MOTO_IAM_LOAD_MANAGED_POLICIES="true")
         address = await_line(process, log, "Running on ").split()[-1]
         return Server(address, "", process, log)
 

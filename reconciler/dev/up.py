@@ -78,8 +78,12 @@ def exports(repo: Path) -> str:
     known = _read(repo / STATE / "dev")
     if not known or not all(daemon.runs for daemon in known.values()):
         raise Usage("no servers run for this repository (start them with `reconcile dev up`)")
-    endpoints = _endpoints(known)
-    values = {
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables(_endpoints(known)).items())
+
+
+def variables(endpoints: Endpoints) -> dict[str, str]:
+    """The variables by which the clients of both worlds find these servers."""
+    return {
         "VAULT_ADDR": endpoints.vault_address,
         "VAULT_TOKEN": endpoints.vault_token,
         "AWS_ENDPOINT_URL": endpoints.aws_endpoint,
@@ -87,7 +91,6 @@ def exports(repo: Path) -> str:
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": REGION,
     }
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
 
 
 def start_time(pid: int) -> str | None:
