@@ -1,0 +1,101 @@
+"""Print what this machine reaches, beside the goal. Run by `make bench`; `--objects N` for a quicker look."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from reconciler.dev.process import clean_environment
+from reconciler.dev.servers import Server, start_bao_dev, start_bao_raft
+
+from .measure import Measured, measure, median_seconds
+from .repository import repository
+
+ROOT = Path(__file__).resolve().parents[2]
+RECONCILE = str(Path(sys.executable).with_name("reconcile"))
+
+
+class Result(NamedTuple):
+    what: str
+    reached: float
+    unit: str
+    goal: float
+    at_least: bool
+    detail: str
+
+    @property
+    def met(self) -> bool:
+        return self.reached >= self.goal if self.at_least else self.reached <= self.goal
+
+    def __str__(self) -> str:
+        goal = f"{'>=' if self.at_least else '<='} {self.goal:,.0f}"
+        return f"{self.what:<44} {self.reached:>8,.1f} {self.unit:<10} {goal:>9}  {'ok' if self.met else 'MISSED':<7} {self.detail}"
+
+
+class Site(NamedTuple):
+    """A server to measure on, and the objects a second that its first apply should make."""
+
+    name: str
+    server: Server
+    goal: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    parser.add_argument("--objects", type=int, default=10_000, help="half policies, half AppRole roles")
+    objects = parser.parse_args().objects
+    results = []
+    with tempfile.TemporaryDirectory(prefix="reconcile-bench-") as name:
+        folder = Path(name)
+        repo = repository(folder / "repo", objects // 2, objects // 2)
+        print(f"{objects:,} objects; ratios of one run on this machine.\n{'':<44} {'reached':>8} {'':<10} {'goal':>9}", flush=True)
+        for result in measurements(folder, repo, objects):
+            print(result, flush=True)
+            results.append(result)
+    return 0 if all(result.met for result in results) else 1
+
+
+def measurements(folder: Path, repo: Path, objects: int) -> Iterator[Result]:
+    yield start_up(folder)
+    with start_bao_dev(folder / "dev") as server:
+        yield from on(Site("bao -dev", server, goal=1_000), folder, repo, objects)
+    with start_bao_raft(folder / "raft") as server:
+        # Every write is fsynced by raft and by the audit device: what counts there is the disk.
+        yield from on(Site("raft", server, goal=300), folder, repo, objects)
+
+
+def start_up(folder: Path) -> Result:
+    environment = clean_environment(folder)
+    shown = median_seconds([RECONCILE, "--help"], environment, folder)
+    click = median_seconds([sys.executable, "-c", "import click"], environment, folder)
+    return Result("reconcile --help / import click", shown / click, "times", 4, False, f"{shown * 1000:.0f} ms / {click * 1000:.0f} ms")
+
+
+def on(site: Site, folder: Path, repo: Path, objects: int) -> Iterator[Result]:
+    address, token = site.server.address, site.server.token
+    environment = clean_environment(folder, VAULT_ADDR=address, VAULT_TOKEN=token, RECONCILE_ENV="bench")
+    applied = finished(measure([RECONCILE, "apply", "--yes"], environment, repo))
+    detail = f"{applied.seconds:.1f} s, {applied.megabytes:.0f} MB"
+    yield Result(f"{site.name}: first apply", objects / applied.seconds, "objects/s", site.goal, True, detail)
+    plans = [finished(measure([RECONCILE, "plan", "--exit-code"], environment, repo)) for _ in range(3)]
+    plan = min(one.seconds for one in plans)
+    yardstick = [sys.executable, "-m", "tests.bench.with_hvac", address, token]
+    # It says itself how long its reads took: its own start and imports are not held against it.
+    bare = min(float(finished(measure(yardstick, environment, ROOT)).output) for _ in range(2))
+    yield Result(f"{site.name}: hvac in 16 threads / empty plan", bare / plan, "times", 4, True, f"{bare:.2f} s / {plan:.2f} s")
+    yield Result(f"{site.name}: peak memory of the plan", max(one.megabytes for one in plans), "MB", 300, False, "")
+
+
+def finished(measured: Measured) -> Measured:
+    """A run that failed measures nothing."""
+    if measured.code != 0:
+        sys.exit(f"ended with {measured.code}:\n{measured.output[-2000:]}")
+    return measured
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""A desired state of many objects: policies, and AppRole roles that name them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+FOLDERS = 50
+
+
+def repository(folder: Path, policies: int, roles: int) -> Path:
+    """Write and commit a repository whose environment `bench` is found through VAULT_ADDR."""
+    desired = folder / "desired-state"
+    (desired / "environments").mkdir(parents=True)
+    (desired / "environments" / "bench.yaml").write_text("project: bench\nvault: {primary: {}}\nguards: {strict_references: true}\n")
+    (desired / "mounts.yaml").write_text("kind: vault.auth_method\nname: approle\nspec: {type: approle}\n")
+    for part in range(FOLDERS):
+        documents = [_policy(number) for number in range(part, policies, FOLDERS)]
+        documents += [_role(number, policies) for number in range(part, roles, FOLDERS)]
+        (desired / f"team-{part:02}.yaml").write_text("---\n".join(documents))
+    for arguments in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=bench", "-c", "user.email=bench@localhost", "commit", "-qm", "Bench"],
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    return folder
+
+
+def _policy(number: int) -> str:
+    return f"""\
+kind: vault.policy
+name: service-{number:05}
+spec:
+  rules:
+    - path: kv/data/service-{number:05}/*
+      capabilities: [read, list]
+    - path: kv/metadata/service-{number:05}/*
+      capabilities: [list]
+    - path: transit/encrypt/service-{number:05}
+      capabilities: [update]
+"""
+
+
+def _role(number: int, policies: int) -> str:
+    return f"""\
+kind: vault.approle_role
+name: approle/service-{number:05}
+spec:
+  token_policies: [service-{number % policies:05}]
+  token_ttl: 30m
+  token_max_ttl: 4h
+  secret_id_ttl: 30d
+  token_bound_cidrs: [10.0.0.0/8]
+"""
