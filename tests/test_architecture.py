@@ -74,7 +74,7 @@ def test_every_package_has_an_import_contract() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     held = {module for contract in contracts if contract["name"].startswith("imports of") for module in contract["source_modules"]}
     packages = {f"reconciler.{file.parent.name}" for file in PACKAGE.glob("*/__init__.py")}
-    assert packages == held
+    assert packages - {"reconciler.wiring"} == held, "wiring constructs everything; all others are held"
 
 
 @pytest.mark.parametrize("escape", CEILINGS)
