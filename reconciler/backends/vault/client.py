@@ -96,7 +96,9 @@ class VaultClient:
         answer = self._send("SCAN", path, _quoted(path))
         if answer.status == 405 or "unsupported operation" in server_words(answer.body):
             return UNSUPPORTED
-        return None if answer.status == 404 else _listing(self._content(path, answer, "scan"))
+        # Where LIST finds nothing it is a 404, SCAN an empty list.
+        found = _listing({} if answer.status == 404 else self._content(path, answer, "scan"))
+        return found if found.keys else None
 
     def read_many(self, paths: Sequence[str]) -> Iterator[tuple[str, dict[str, Any] | Denied | None]]:
         """Read all paths in parallel, in no order. A Denied is yielded in its place, any other error raised."""

@@ -43,8 +43,8 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def is_check_and_set(words: str) -> bool:
-    """Say whether a 400 means that another version was found; a missing `cas` parameter is not that."""
-    return "check-and-set parameter" in words and "not match" in words
+    """Say whether a 400 means that another version was found; that `cas` was left out is not that."""
+    return "check-and-set parameter" in words and "required" not in words
 
 
 def refusal(method: str, path: str, status: int, words: str, capability: str) -> BackendError:

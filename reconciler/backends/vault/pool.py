@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -61,6 +62,7 @@ class Pool:
         self.round_trip = 0.0  # the shortest yet, in seconds; 0 before the first answer
         self._seconds = {False: read_seconds, True: write_seconds}
         self._idle: deque[Wire] = deque()  # its append and pop are atomic
+        self._shut = False
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
         self._heads: dict[tuple[str, str, Host], str] = {}
@@ -76,23 +78,26 @@ class Pool:
         raise Circle
 
     def _carry(self, request: Request, gate: Gate) -> Answer:
+        host = self.host
         try:
-            wire = self._idle_wire()
+            wire = self._idle_wire(host)
             if wire and not request.mutating:
                 try:
                     return self._use(wire, request, gate)
                 except Dropped:
                     wire = None  # the server closed it just as we used it: nothing is wrong yet
-            return self._use(wire or self._connect(), request, gate)
-        except Dropped:
+            return self._use(wire or self._connect(host), request, gate)
+        except Dropped as dropped:
+            if host == self.home:
+                raise
             self.host = self.home  # the active server may be another one by now
-            raise
+            raise Dropped(f"it is a standby and redirects to {host}, where {dropped}", sent=dropped.sent) from None
         except Untrusted as error:
             remedy = "set VAULT_CACERT to the PEM file of the authority that signed it, or VAULT_TLS_SERVER_NAME to the name in it"
-            raise BackendError(f"{self.host}: {error} ({remedy})", path=request.path) from None
+            raise BackendError(f"{host}: {error} ({remedy})", path=request.path) from None
         except Unreadable as error:
             remedy = "check the address: https:// or http://, and the port"
-            raise BackendError(f"{self.host}: it does not answer as Vault does: {error} ({remedy})", path=request.path) from None
+            raise BackendError(f"{host}: it does not answer as Vault does: {error} ({remedy})", path=request.path) from None
 
     def _use(self, wire: Wire, request: Request, gate: Gate) -> Answer:
         seconds = self._seconds[request.mutating]
@@ -112,26 +117,28 @@ class Pool:
             self.round_trip = took
         if wire.open:
             self._idle.append(wire)
+            if self._shut:  # by another thread, while this request was under way
+                self.close()
         else:
             wire.close()
         return answer
 
-    def _idle_wire(self) -> Wire | None:
+    def _idle_wire(self, host: Host) -> Wire | None:
         while True:
             try:
                 wire = self._idle.pop()  # the one used last: the others may close in peace
             except IndexError:
                 return None
-            if wire.host == self.host and (time.monotonic() - wire.used < _IDLE_SECONDS or not wire.stale()):
+            if wire.host == host and (time.monotonic() - wire.used < _IDLE_SECONDS or not wire.stale()):
                 return wire
             wire.close()
 
-    def _connect(self) -> Wire:
+    def _connect(self, host: Host) -> Wire:
         tls = self.connection.tls
-        if self.host.secure and self._context is None:
+        if host.secure and self._context is None:
             with self._lock:
                 self._context = self._context or tls_context(tls)
-        return Wire(self.host, self._context if self.host.secure else None, tls.server_name, self.connection.proxy)
+        return Wire(host, self._context if host.secure else None, tls.server_name, self.connection.proxy)
 
     def _bytes(self, host: Host, request: Request) -> bytes:
         key = (request.token, request.namespace, host)
@@ -171,5 +178,7 @@ class Pool:
         return BackendError(f"{text} (set the address to the active server)", path=request.path, status=status)
 
     def close(self) -> None:
+        self._shut = True
         while self._idle:
-            self._idle.pop().close()
+            with suppress(IndexError):  # another thread may close the last one
+                self._idle.pop().close()

@@ -105,12 +105,12 @@ class Transport:
         return answer
 
     def _again(self, request: Request, gate: Gate, first: _Passing) -> Answer:
-        from tenacity import Retrying, retry_if_exception_type, wait_exponential_jitter  # it imports asyncio: only when needed
+        from tenacity import Retrying, retry_if_exception_type, wait_exponential, wait_random  # it imports asyncio: only when needed
 
         limit = self.retry_seconds if self.pool.round_trip else min(self.retry_seconds, FIRST_CONTACT_SECONDS)
         began = time.monotonic()
         failures = [first]
-        back_off = wait_exponential_jitter(initial=2 * FIRST_PAUSE, max=5.0, jitter=FIRST_PAUSE)
+        back_off = wait_exponential(multiplier=2 * FIRST_PAUSE, max=5.0) + wait_random(0, FIRST_PAUSE)
 
         def attempt() -> Answer:
             try:
