@@ -1,0 +1,190 @@
+"""`vault.object`: any other API path. Only the keys that are declared are compared and shown.
+
+Its name is the path. Paths that hand out secrets, mint credentials or act are refused, and so are those of other kinds: an
+object that two documents describe would never come to rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.backends.vault.client import VaultClient
+from reconciler.core.change import Change
+from reconciler.core.errors import BackendError, Denied
+from reconciler.core.kind import Gap, Kind, Live, Names, Reading, Ref
+from reconciler.core.resource import Spec
+from reconciler.core.secret import Reveal
+from reconciler.core.values import canonical_json, parse_duration
+
+from .mount_config import longest
+
+# Paths of other kinds, and the kind to use.
+_OTHER_KINDS: tuple[tuple[str, str], ...] = (
+    (r"sys/(policies/acl|policy)(/.*)?", "vault.policy"),
+    (r"sys/policies/password(/.*)?", "vault.password_policy"),
+    (r"sys/mounts(/.*)?", "vault.secrets_engine"),
+    (r"sys/auth(/.*)?", "vault.auth_method"),
+    (r"sys/namespaces(/.*)?", "vault.namespace"),
+    (r"sys/quotas/rate-limit(/.*)?", "vault.rate_limit_quota"),
+    (r"sys/audit(/.*)?", "vault.audit_device"),
+    (r"identity/entity(/.*)?", "vault.identity_entity"),
+    (r"identity/group(/.*)?", "vault.identity_group"),
+    (r"identity/entity-alias(/.*)?", "vault.identity_entity_alias"),
+    (r"identity/group-alias(/.*)?", "vault.identity_group_alias"),
+    (r"identity/oidc/key/.*", "vault.oidc_key"),
+    (r"identity/oidc/scope/.*", "vault.oidc_scope"),
+    (r"identity/oidc/assignment/.*", "vault.oidc_assignment"),
+    (r"identity/oidc/client/.*", "vault.oidc_client"),
+    (r"identity/oidc/provider/[^/]+", "vault.oidc_provider"),
+    (r"auth/token/roles/.*", "vault.token_role"),
+)
+# What these mounts hold is managed by kinds of its own; the type is known only on the server, so this is asked there.
+_OTHER_KINDS_BY_TYPE: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "approle": ((r"role/[^/]+", "vault.approle_role"),),
+    "jwt": ((r"role/[^/]+", "vault.jwt_role"), (r"config", "vault.auth_config")),
+    "oidc": ((r"role/[^/]+", "vault.jwt_role"), (r"config", "vault.auth_config")),
+    "kubernetes": ((r"role/[^/]+", "vault.kubernetes_role"), (r"config", "vault.auth_config")),
+    "cert": ((r"certs/[^/]+", "vault.cert_role"), (r"config", "vault.auth_config")),
+    "userpass": ((r"users/[^/]+", "vault.userpass_user"),),
+    "transit": ((r"keys/[^/]+(/config)?", "vault.transit_key"), (r"config/keys", "vault.engine_config")),
+    "pki": ((r"roles/[^/]+", "vault.pki_role"), (r"config/(urls|crl|auto-tidy|cluster|acme)", "vault.engine_config")),
+    "ssh": ((r"roles/[^/]+", "vault.ssh_role"), (r"config/ca", "vault.engine_config")),
+    "database": (
+        (r"config/[^/]+", "vault.database_connection"),
+        (r"roles/[^/]+", "vault.database_role"),
+        (r"static-roles/[^/]+", "vault.database_static_role"),
+    ),
+}
+# Segments at which a read returns a secret or mints one, or a write acts instead of storing.
+_ACTING = frozenset(
+    """creds static-creds issue sign sign-verbatim sign-self-issued sign-intermediate export code login token token-revocation
+    secret-id custom-secret-id seal unseal step-down init rekey rekey-recovery-key rotate rotate-root rotate-role generate-root
+    generate-root-token raw wrapping leases renew revoke revoke-force revoke-prefix revoke-self tools random datakey encrypt
+    decrypt rewrap hmac verify backup restore cubbyhole internal snapshot snapshot-force snapshot-auto pprof monitor metrics
+    remount tidy in-flight-req host-info lookup lookup-self lookup-accessor accessors generate""".split()
+)
+_KV_DATA = re.compile(r"[^/]+(/.+)?/(data|subkeys|undelete|destroy|delete|metadata)/.+")
+_SECRET_MOUNTS = frozenset({"kv", "generic", "cubbyhole", "totp"})
+
+
+class ObjectSpec(Spec):
+    """What is declared of an object."""
+
+    data: dict[str, Any]
+
+
+def align(desired: ObjectSpec, live: ObjectSpec) -> ObjectSpec:
+    """Live as far as desired speaks of it, in desired's spelling where both mean the same."""
+    return ObjectSpec.model_construct(data=_align_map(desired.data, live.data))
+
+
+def _align_map(desired: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _align(wanted, live[key]) for key, wanted in desired.items() if key in live}
+
+
+def _align(desired: Any, live: Any) -> Any:
+    if isinstance(desired, Mapping) and isinstance(live, Mapping):
+        return _align_map(desired, live)
+    return desired if _same(desired, live) else live
+
+
+def _same(desired: Any, live: Any) -> bool:
+    """Whether a server would take one for the other: "1h" and 3600, "5" and 5, "a,b" and ["b", "a"], null and nothing."""
+    if desired == live or (not desired and not live):
+        return type(desired) is type(live) or not isinstance(desired, bool) or desired == live
+    if isinstance(live, list):
+        listed = [part.strip() for part in desired.split(",")] if isinstance(desired, str) else desired
+        return isinstance(listed, list | tuple) and sorted(map(canonical_json, listed)) == sorted(map(canonical_json, live))
+    if isinstance(desired, bool) or isinstance(live, bool):
+        return str(desired).lower() == str(live).lower()
+    if isinstance(desired, str | int | float) and isinstance(live, str | int | float):
+        return str(desired) == str(live) or _seconds(desired) == _seconds(live) is not None
+    return False
+
+
+def _seconds(given: str | int | float) -> int | None:
+    try:
+        return parse_duration(given)
+    except ValueError:
+        return None
+
+
+def _read(client: VaultClient, names: Names) -> Reading[ObjectSpec]:
+    """Only what is wanted: nothing lists objects of all sorts. What lies in a store of secrets is never asked for."""
+    refused = {name: problem for name in names.wanted if (problem := _forbidden_here(client, name))}
+    gaps = [Gap(name, name, "", problem) for name, problem in refused.items()]
+    live: dict[str, Live[ObjectSpec]] = {}
+    for path, body in client.read_many(sorted(names.wanted - refused.keys())):
+        if isinstance(body, Denied):
+            gaps.append(Gap(path, path, "read"))
+        elif body is not None:
+            live[path] = Live(ObjectSpec.model_construct(data=dict(body)))
+    return Reading(live, tuple(sorted(gaps)))
+
+
+def _forbidden_here(client: VaultClient, name: str) -> str:
+    """Why this server's mounts forbid the path; empty if they do not."""
+    auth = name.startswith("auth/")
+    path = name.removeprefix("auth/")
+    mounts = (client.auth_mounts() if auth else client.mounts()) or {}
+    mount = longest(path, frozenset(mounts))
+    sort, rest = str(mounts.get(mount, {}).get("type", "")), path[len(mount) + 1 :]
+    if sort in _SECRET_MOUNTS and not auth:
+        return f"{mount}/ holds secrets, which are never read or written here (use vault.kv_secret for their settings)"
+    return _other_kind(rest, _OTHER_KINDS_BY_TYPE.get(sort, ()))
+
+
+def _write(client: VaultClient, change: Change[ObjectSpec], _reveal: Reveal) -> None:
+    name = change.address.name
+    if problem := _forbidden_here(client, name):
+        raise BackendError(f"{name}: {problem}", path=name)
+    if change.after is None:
+        client.delete(name)
+    else:
+        client.write(name, change.after.data)
+
+
+def _other_kind(path: str, table: tuple[tuple[str, str], ...]) -> str:
+    kind = next((kind for pattern, kind in table if re.fullmatch(pattern, path)), "")
+    return f"belongs to another kind (declare it as {kind})" if kind else ""
+
+
+def _check(name: str, spec: ObjectSpec) -> Iterator[str]:
+    if problem := _other_kind(name, _OTHER_KINDS):
+        yield f"{name} {problem}"
+    elif acting := sorted(_ACTING & set(name.split("/"))):
+        yield f"{name} is not an object: {acting[0]!r} hands out a secret or does something (objects are configuration that is stored)"
+    elif _KV_DATA.fullmatch(name) and not name.startswith(("sys/", "auth/", "identity/")):
+        yield f"{name} looks like a secret in a KV store, which is never written from git (use vault.kv_secret for its settings)"
+    if "//" in name or "?" in name or any(character.isspace() for character in name):
+        yield f"{name!r} is not an API path (without /v1/, blanks, empty parts and questions)"
+    if not spec.data:
+        yield "declares no data"
+
+
+def _refs(name: str, _spec: ObjectSpec) -> Iterator[Ref]:
+    """The mount that the path begins with; soft, since sys/ and identity/ have none."""
+    if name.startswith("auth/"):
+        yield Ref("name", "vault.auth_method", name.removeprefix("auth/"), soft=True, within=True)
+    elif not name.startswith(("sys/", "identity/")):
+        yield Ref("name", "vault.secrets_engine", name, soft=True, within=True)
+
+
+def _loses(name: str, _spec: ObjectSpec) -> str:
+    return f"whatever else than the declared keys lies at {name}"
+
+
+OBJECT = Kind(
+    name="vault.object",
+    backend="vault",
+    spec=ObjectSpec,
+    read=_read,
+    write=_write,
+    refs=_refs,
+    check=_check,
+    align=align,
+    fold=lambda name: name.removeprefix("v1/").strip("/"),
+    loses=_loses,
+)
