@@ -42,12 +42,10 @@ def _read(client: VaultClient, names: Names) -> Reading[KvSecret]:
     kv2 = {path for path, mount in (mounts or {}).items() if _is_v2(mount)}
     wanted: dict[str, set[str]] = defaultdict(set)
     for name in names.wanted:
-        mount = longest_mount(name, kv2, names.mounts)
+        # Where nobody says where the mount ends, it most likely lies at the top.
+        mount = longest_mount(name, kv2) if mounts is not None else longest_mount(name, names.mounts) or name.partition("/")[0]
         if mount:
             wanted[mount].add(name)
-        elif mounts is None:
-            # Nobody says where the mount ends; most lie at the top.
-            wanted[name.partition("/")[0]].add(name)
     gaps: list[Gap] = []
     if names.everything:
         wanted.update({mount: set() for mount in kv2 if mount not in wanted})

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from reconciler.backends.vault.client import VaultClient
 from reconciler.core.change import Action, Change
-from reconciler.core.errors import Denied
+from reconciler.core.errors import Denied, Missing
 from reconciler.core.kind import Gap, Live, Names, Reading
 from reconciler.core.resource import S, Spec
 from reconciler.core.secret import Reveal, Secret
@@ -114,8 +114,7 @@ def _read(folder: Folder[S], client: VaultClient, names: Names) -> Reading[S]:
     for mount in sorted(wanted):
         gaps += batch.list_mount(client, mount, wanted[mount], everything=names.everything)
     live, denied_names = _fetch(client, batch, gaps)
-    unlisted = client.unreadable(list(batch.unlisted)) if batch.unlisted else frozenset()
-    denied_names |= {batch.unlisted[path] for path in unlisted}
+    denied_names |= {batch.unlisted[path] for path in _unreadable(client, list(batch.unlisted))}
     gaps += _gaps(folder, wanted, denied_names)
     return Reading(live, tuple(gaps), frozenset(batch.seen))
 
@@ -186,6 +185,14 @@ def _fetch(client: VaultClient, batch: _Batch[S], gaps: list[Gap]) -> tuple[dict
                 fields = ", ".join(sorted({".".join(map(str, error["loc"])) for error in wrong.errors()}))
                 gaps.append(Gap(name, batch.folder.at(name), "", f"the server's answer has values that are not understood in: {fields}"))
     return live, denied
+
+
+def _unreadable(client: VaultClient, paths: list[str]) -> frozenset[str]:
+    """Those paths of which a missing listing proves nothing, since the login could not have read them."""
+    try:
+        return client.unreadable(paths)
+    except Missing:
+        return frozenset()  # there is no such namespace: it is known to be empty
 
 
 def _gaps(folder: Folder[S], wanted: Mapping[str, set[str]], denied: set[str]) -> Iterator[Gap]:

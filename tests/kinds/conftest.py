@@ -1,0 +1,24 @@
+"""Servers that only some kinds need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kinds.postgres import start_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[None]:
+    """A PostgreSQL at tests.kinds.postgres.PORT for this worker."""
+    with start_postgres():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def database_kinds_have_a_database(request: pytest.FixtureRequest) -> None:
+    """Start it for contract cases of the database kinds alone."""
+    case = getattr(request.node, "callspec", None)
+    if case is not None and str(case.params.get("name", "")).startswith("vault.database_"):
+        request.getfixturevalue("postgres")
