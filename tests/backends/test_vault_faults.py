@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 import pytest
 
@@ -37,14 +38,24 @@ def sleep() -> Sleep:
     return Sleep()
 
 
-@contextmanager
-def client_before(bao: Server, namespace: str, sleep: Sleep, *script: Fault, **options: float) -> Iterator[tuple[VaultClient, Front]]:
-    with standing_before(bao.address, *script) as front:
-        client = connect(Transport(Connection(front.address, namespace), sleep=sleep, **options), bao.token)
-        try:
-            yield client, front
-        finally:
-            client.close()
+class Before(Protocol):
+    def __call__(self, *script: Fault, **options: float) -> AbstractContextManager[tuple[VaultClient, Front]]: ...
+
+
+@pytest.fixture
+def before(bao: Server, namespace: str, sleep: Sleep) -> Before:
+    """Make a client that reaches this test's namespace through the given faults."""
+
+    @contextmanager
+    def start(*script: Fault, **options: float) -> Iterator[tuple[VaultClient, Front]]:
+        with standing_before(bao.address, *script) as front:
+            client = connect(Transport(Connection(front.address, namespace), sleep=sleep, **options), bao.token)
+            try:
+                yield client, front
+            finally:
+                client.close()
+
+    return start
 
 
 @pytest.mark.parametrize(
@@ -64,15 +75,15 @@ def client_before(bao: Server, namespace: str, sleep: Sleep, *script: Fault, **o
     ],
     ids=str,
 )
-def test_a_read_outlasts_what_passes(bao: Server, namespace: str, sleep: Sleep, fault: Fault) -> None:
-    with client_before(bao, namespace, sleep, fault, fault, fault) as (client, front):
+def test_a_read_outlasts_what_passes(before: Before, sleep: Sleep, fault: Fault) -> None:
+    with before(fault, fault, fault) as (client, front):
         assert client.read("sys/policies/acl/default") is not None
         assert len(front.seen) == client.requests == 4
         assert len(sleep.slept) == 3
 
 
-def test_retry_after_is_heeded(bao: Server, namespace: str, sleep: Sleep) -> None:
-    with client_before(bao, namespace, sleep, "pass", answer(429, "{}", "Retry-After: 7")) as (client, _):
+def test_retry_after_is_heeded(before: Before, sleep: Sleep) -> None:
+    with before("pass", answer(429, "{}", "Retry-After: 7")) as (client, _):
         client.read("sys/policies/acl/a")
         client.read("sys/policies/acl/a")
         assert sleep.slept == [7.0]
@@ -88,10 +99,8 @@ def test_retry_after_is_heeded(bao: Server, namespace: str, sleep: Sleep) -> Non
     ],
     ids=["sealed", "rate limit", "dropped", "standby"],
 )
-def test_what_does_not_pass_is_reported_in_words_within_the_limit(
-    bao: Server, namespace: str, sleep: Sleep, fault: Fault, words: str
-) -> None:
-    with client_before(bao, namespace, sleep, "pass", *[fault] * 100) as (client, _):
+def test_what_does_not_pass_is_reported_in_words_within_the_limit(before: Before, sleep: Sleep, fault: Fault, words: str) -> None:
+    with before("pass", *[fault] * 100) as (client, _):
         client.read("sys/mounts")
         with pytest.raises(Unavailable, match=words):
             client.read("sys/mounts")
@@ -105,17 +114,17 @@ def test_a_server_that_never_answered_is_given_up_sooner(sleep: Sleep) -> None:
     assert 2 < sum(sleep.slept) <= 5
 
 
-def test_a_500_is_tried_three_times_and_reported_with_its_reason(bao: Server, namespace: str, sleep: Sleep) -> None:
-    with client_before(bao, namespace, sleep, *[answer(500, '{"errors":["entry too large"]}')] * 3) as (client, front):
+def test_a_500_is_tried_three_times_and_reported_with_its_reason(before: Before) -> None:
+    with before(*[answer(500, '{"errors":["entry too large"]}')] * 3) as (client, front):
         with pytest.raises(BackendError, match="kv/x: GET was answered with status 500: entry too large") as caught:
             client.read("kv/x")
         assert not isinstance(caught.value, Unavailable)
         assert len(front.seen) == 3
 
 
-def test_a_write_whose_answer_is_lost_is_sent_again(bao: Server, namespace: str, sleep: Sleep) -> None:
+def test_a_write_whose_answer_is_lost_is_sent_again(before: Before) -> None:
     passed: list[float] = []
-    with client_before(bao, namespace, sleep, "drop after", "cut") as (client, front):
+    with before("drop after", "cut") as (client, front):
         client.gated(passed.append).write("sys/policies/acl/p", POLICY)
         assert len(front.seen) == 3
         assert len(passed) == 3  # the lease is looked at before each
@@ -123,28 +132,26 @@ def test_a_write_whose_answer_is_lost_is_sent_again(bao: Server, namespace: str,
 
 
 @pytest.mark.parametrize("fault", ["drop after", "cut", answer(502), answer(504)], ids=str)
-def test_a_check_and_set_whose_answer_is_lost_is_a_conflict_and_not_sent_again(
-    bao: Server, namespace: str, sleep: Sleep, fault: Fault
-) -> None:
-    with client_before(bao, namespace, sleep, fault) as (client, front):
+def test_a_check_and_set_whose_answer_is_lost_is_a_conflict_and_not_sent_again(before: Before, fault: Fault) -> None:
+    with before(fault) as (client, front):
         with pytest.raises(Conflict, match="may or may not have been done"):
             client.write("sys/policies/acl/p", {**POLICY, "cas": -1})
         assert len(front.seen) == 1
 
 
-def test_a_check_and_set_that_cannot_have_arrived_is_sent_again(bao: Server, namespace: str, sleep: Sleep) -> None:
-    with client_before(bao, namespace, sleep, SEALED) as (client, front):
+def test_a_check_and_set_that_cannot_have_arrived_is_sent_again(before: Before) -> None:
+    with before(SEALED) as (client, front):
         client.write("sys/policies/acl/p", {**POLICY, "cas": -1})
         assert len(front.seen) == 2
 
 
-def test_a_create_that_was_done_though_its_answer_was_lost_is_a_conflict(bao: Server, namespace: str, sleep: Sleep) -> None:
-    with client_before(bao, namespace, sleep, "drop after") as (client, _), pytest.raises(Conflict):
+def test_a_create_that_was_done_though_its_answer_was_lost_is_a_conflict(before: Before) -> None:
+    with before("drop after") as (client, _), pytest.raises(Conflict):
         client.write("sys/mounts/kv", {"type": "kv"})  # the second is told that the path is in use
 
 
-def test_an_idle_connection_that_the_server_closed_costs_no_wait(bao: Server, namespace: str, sleep: Sleep) -> None:
-    with client_before(bao, namespace, sleep, "pass", Say((b"",))) as (client, _):
+def test_an_idle_connection_that_the_server_closed_costs_no_wait(before: Before, sleep: Sleep) -> None:
+    with before("pass", Say((b"",))) as (client, _):
         client.read("sys/mounts")
         assert client.read("sys/policies/acl/default") is not None
         assert sleep.slept == []
@@ -159,8 +166,8 @@ def test_an_idle_connection_that_the_server_closed_costs_no_wait(bao: Server, na
     ],
     ids=["a page", "a list", "not text"],
 )
-def test_a_body_that_is_not_json_is_reported_without_showing_it(bao: Server, namespace: str, sleep: Sleep, fault: Fault) -> None:
-    with client_before(bao, namespace, sleep, fault) as (client, _):
+def test_a_body_that_is_not_json_is_reported_without_showing_it(before: Before, fault: Fault) -> None:
+    with before(fault) as (client, _):
         with pytest.raises(BackendError, match="a body that is not JSON") as caught:
             client.read("sys/mounts")
         assert "log in<" not in str(caught.value)
@@ -178,22 +185,22 @@ def test_a_body_that_is_not_json_is_reported_without_showing_it(bao: Server, nam
     ],
     ids=["not HTTP", "length", "chunk size", "negative chunk", "chunk too long", "endless head"],
 )
-def test_what_is_not_http_is_an_error_in_words(bao: Server, namespace: str, sleep: Sleep, bytes_: bytes) -> None:
-    with client_before(bao, namespace, sleep, Say((bytes_,))) as (client, _):
+def test_what_is_not_http_is_an_error_in_words(before: Before, sleep: Sleep, bytes_: bytes) -> None:
+    with before(Say((bytes_,))) as (client, _):
         with pytest.raises(BackendError, match="it does not answer as Vault does"):
             client.read("sys/mounts")
         assert sleep.slept == []
 
 
-def test_a_request_has_one_time_limit_however_slowly_the_answer_trickles(bao: Server, namespace: str, sleep: Sleep) -> None:
+def test_a_request_has_one_time_limit_however_slowly_the_answer_trickles(before: Before) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-    with client_before(bao, namespace, sleep, "hang", read_seconds=0.2, retry_seconds=0) as (client, _):
+    with before("hang", read_seconds=0.2, retry_seconds=0) as (client, _):
         began = time.monotonic()
         with pytest.raises(Unavailable, match="it did not answer in time; tried once"):
             client.read("sys/mounts")
         assert time.monotonic() - began < 2
     trickle = Trickle(head)
-    with client_before(bao, namespace, sleep, trickle.say(), read_seconds=0.3, retry_seconds=0) as (client, _):
+    with before(trickle.say(), read_seconds=0.3, retry_seconds=0) as (client, _):
         began = time.monotonic()
         with pytest.raises(Unavailable, match="it did not answer in time"):
             client.read("sys/mounts")
@@ -220,9 +227,9 @@ def redirect(status: int, to: str) -> Say:
     return answer(status, "", f"Location: {to}")
 
 
-def test_a_standbys_redirect_is_followed_and_remembered(bao: Server, namespace: str, sleep: Sleep) -> None:
+def test_a_standbys_redirect_is_followed_and_remembered(before: Before, bao: Server, sleep: Sleep) -> None:
     place = "/v1/sys/policies/acl/p"
-    with client_before(bao, namespace, sleep, redirect(307, bao.address + place)) as (client, front):
+    with before(redirect(307, bao.address + place)) as (client, front):
         client.write("sys/policies/acl/p", POLICY)
         assert client.read("sys/policies/acl/p") is not None
         assert len(front.seen) == 1
@@ -241,10 +248,8 @@ def test_a_standbys_redirect_is_followed_and_remembered(bao: Server, namespace: 
         (307, "", "redirects to another path"),
     ],
 )
-def test_any_other_redirect_is_reported_and_the_token_stays_here(
-    bao: Server, namespace: str, sleep: Sleep, status: int, to: str, words: str
-) -> None:
-    with client_before(bao, namespace, sleep, redirect(status, to.format(bao=bao.address))) as (client, _):
+def test_any_other_redirect_is_reported_and_the_token_stays_here(before: Before, bao: Server, status: int, to: str, words: str) -> None:
+    with before(redirect(status, to.format(bao=bao.address))) as (client, _):
         with pytest.raises(BackendError, match=f"{words}.*set the address to the active server") as caught:
             client.read("sys/mounts")
         assert caught.value.status == status
@@ -260,26 +265,27 @@ def test_standbys_that_redirect_to_each_other_are_reported(bao: Server, namespac
         client.close()
 
 
-def test_a_redirect_to_a_server_that_cannot_be_reached_names_it(bao: Server, namespace: str, sleep: Sleep) -> None:
+def test_a_redirect_to_a_server_that_cannot_be_reached_names_it(before: Before) -> None:
     gone = f"http://127.0.0.1:{free_port()}"
-    with client_before(bao, namespace, sleep, *[redirect(307, f"{gone}/v1/sys/mounts")] * 100) as (client, _):
-        with pytest.raises(Unavailable, match=f"it is a standby and redirects to {gone}, where the connection was refused"):
-            client.read("sys/mounts")
+    words = f"it is a standby and redirects to {gone}, where the connection was refused"
+    with before(*[redirect(307, f"{gone}/v1/sys/mounts")] * 100) as (client, _), pytest.raises(Unavailable, match=words):
+        client.read("sys/mounts")
 
 
-def test_a_bulk_read_that_fails_raises_the_error_and_stops(bao: Server, namespace: str, sleep: Sleep) -> None:
-    with client_before(bao, namespace, sleep, "pass", *["drop unheard"] * 5_000, retry_seconds=0) as (client, front):
+def test_a_bulk_read_that_fails_raises_the_error_and_stops(before: Before) -> None:
+    drops: list[Fault] = ["drop unheard"] * 5_000
+    with before("pass", *drops, retry_seconds=0) as (client, front):
         client.read("sys/mounts")
         with pytest.raises(Unavailable):
             list(client.read_many([f"sys/policies/acl/p{number}" for number in range(2_000)]))
         assert len(front.seen) < 500
 
 
-def test_far_servers_are_read_with_more_threads(bao: Server, namespace: str, sleep: Sleep) -> None:
-    with client_before(bao, namespace, sleep) as (client, _):
+def test_far_servers_are_read_with_more_threads(before: Before) -> None:
+    with before() as (client, _):
         client.transport.pool.round_trip = 0.1
-        names = {name: 0 for name in [f"sys/policies/acl/p{number}" for number in range(300)]}
-        assert dict(client.read_many(list(names))) == dict.fromkeys(names)
+        names = [f"sys/policies/acl/p{number}" for number in range(300)]
+        assert dict(client.read_many(names)) == dict.fromkeys(names)
         assert len([thread for thread in threading.enumerate() if thread.name.startswith("vault")]) > 16
 
 
