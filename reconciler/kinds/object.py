@@ -6,6 +6,7 @@ object that two documents describe would never come to rest.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -57,14 +58,18 @@ _OTHER_KINDS_BY_TYPE: Mapping[str, tuple[tuple[str, str], ...]] = {
         (r"static-roles/[^/]+", "vault.database_static_role"),
     ),
 }
-# Segments at which a read returns a secret or mints one, or a write acts instead of storing.
-_ACTING = frozenset(
-    """creds static-creds issue sign sign-verbatim sign-self-issued sign-intermediate export code login token token-revocation
-    secret-id custom-secret-id seal unseal step-down init rekey rekey-recovery-key rotate rotate-root rotate-role generate-root
-    generate-root-token raw wrapping leases renew revoke revoke-force revoke-prefix revoke-self tools random datakey encrypt
-    decrypt rewrap hmac verify backup restore cubbyhole internal snapshot snapshot-force snapshot-auto pprof monitor metrics
-    remount tidy in-flight-req host-info lookup lookup-self lookup-accessor accessors generate""".split()
+# Below sys/: what acts, or tells more than configuration.
+_SYS_ACTING = re.compile(
+    r"sys/(seal|unseal|step-down|init|re(key|new|voke|mount|wrap)|rotate|generate-root|raw|wrapping|leases|tools|internal|storage"
+    r"|pprof|monitor|metrics|in-flight-req|host-info|capabilities|decode-token|audit-hash|workflows/execute)\b.*"
 )
+# Elsewhere: segments at which a read returns a secret or mints one, or a write acts instead of storing.
+_ACTING = re.compile(
+    r"(static-)?creds|issue|sign(-[a-z]+)?|export|code|login|token|(custom-)?secret-id|seal|unseal|datakey|encrypt|decrypt|rewrap"
+    r"|hmac|verify|random|hash|backup|restore|cubbyhole|rotate(-[a-z]+)?|revoke(-[a-z]+)?|tidy|lookup|introspect|generate"
+)
+# What follows these is a name that somebody chose, such as a role called "code".
+_NAME_FOLLOWS = frozenset({"role", "roles", "users", "groups", "keys", "certs", "config", "map"})
 _KV_DATA = re.compile(r"[^/]+(/.+)?/(data|subkeys|undelete|destroy|delete|metadata)/.+")
 _SECRET_MOUNTS = frozenset({"kv", "generic", "cubbyhole", "totp"})
 
@@ -91,9 +96,11 @@ def _align(desired: Any, live: Any) -> Any:
 
 
 def _same(desired: Any, live: Any) -> bool:
-    """Whether a server would take one for the other: "1h" and 3600, "5" and 5, "a,b" and ["b", "a"], null and nothing."""
+    """Whether a server would take one for the other: "1h" and 3600, "5" and 5, "a,b" and ["b", "a"], null and nothing, a map as JSON."""
     if desired == live or (not desired and not live):
-        return type(desired) is type(live) or not isinstance(desired, bool) or desired == live
+        return True
+    if isinstance(desired, str) and isinstance(live, Mapping):
+        return bool(_opened(desired) == live)
     if isinstance(live, list):
         listed = [part.strip() for part in desired.split(",")] if isinstance(desired, str) else desired
         return isinstance(listed, list | tuple) and sorted(map(canonical_json, listed)) == sorted(map(canonical_json, live))
@@ -102,6 +109,14 @@ def _same(desired: Any, live: Any) -> bool:
     if isinstance(desired, str | int | float) and isinstance(live, str | int | float):
         return str(desired) == str(live) or _seconds(desired) == _seconds(live) is not None
     return False
+
+
+def _opened(text: str) -> Any:
+    """Some endpoints take a map as JSON in a string."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _seconds(given: str | int | float) -> int | None:
@@ -151,11 +166,20 @@ def _other_kind(path: str, table: tuple[tuple[str, str], ...]) -> str:
     return f"belongs to another kind (declare it as {kind})" if kind else ""
 
 
+def _acting(name: str) -> str:
+    """The segment that makes a path an action; empty if there is none."""
+    parts = name.split("/")
+    if parts[0] == "sys":
+        return parts[1] if len(parts) > 1 and _SYS_ACTING.fullmatch(name) else ""
+    pairs = zip(["", *parts], parts, strict=False)
+    return next((part for before, part in pairs if _ACTING.fullmatch(part) and before not in _NAME_FOLLOWS), "")
+
+
 def _check(name: str, spec: ObjectSpec) -> Iterator[str]:
     if problem := _other_kind(name, _OTHER_KINDS):
         yield f"{name} {problem}"
-    elif acting := sorted(_ACTING & set(name.split("/"))):
-        yield f"{name} is not an object: {acting[0]!r} hands out a secret or does something (objects are configuration that is stored)"
+    elif acting := _acting(name):
+        yield f"{name} is not an object: {acting!r} hands out a secret or does something (objects are configuration that is stored)"
     elif _KV_DATA.fullmatch(name) and not name.startswith(("sys/", "auth/", "identity/")):
         yield f"{name} looks like a secret in a KV store, which is never written from git (use vault.kv_secret for its settings)"
     if "//" in name or "?" in name or any(character.isspace() for character in name):
