@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple
 
+from pydantic import BaseModel
+
 from .address import Address
-from .resource import ORDINARY, Lifecycle, Origin, S, Spec, dump
+from .resource import ORDINARY, Lifecycle, Origin, S, Spec, plain
 from .secret import CHANGED, NOT_COMPARED, SHOWN, Secret
 
 
@@ -66,34 +68,31 @@ def differences(before: Spec | None, after: Spec | None) -> Iterator[Field]:
 
 def _compare(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Field]:
     for key in sorted({*before, *after}):
-        old, new = _open(before.get(key)), _open(after.get(key))
+        old, new = before.get(key), after.get(key)
         if old == new:
             continue
         here = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
+        if isinstance(old, _SCALARS) and isinstance(new, _SCALARS):
+            yield Field(here, old, new)
+            continue
+        old, new = _open(old), _open(new)
         if isinstance(old, Mapping | None) and isinstance(new, Mapping | None) and (old or new):
             yield from _compare(here, old or {}, new or {})
         elif isinstance(old, Secret) or isinstance(new, Secret):
             yield Field(here, old and SHOWN, new and _shown(old, new))
         else:
-            yield Field(here, _plain(old), _plain(new))
+            yield Field(here, plain(old), plain(new))
+
+
+_SCALARS = (str, int, float, type(None))  # asked first, since most leaves are
 
 
 def _open(value: Any) -> Any:
     """Nested models are compared as the maps they are."""
-    return value.__dict__ if isinstance(value, Spec) else value
+    return value.__dict__ if isinstance(value, BaseModel) and not isinstance(value, Secret) else value
 
 
 def _shown(old: Any, new: Secret) -> str:
     if not isinstance(old, Secret):
         return SHOWN
     return CHANGED if new.mark and old.mark else NOT_COMPARED if old.source == new.source else CHANGED
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Spec):
-        return dump(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(entry) for entry in value]
-    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import fnmatch
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -60,11 +61,16 @@ class Limits(NamedTuple):
     """How much one plan may delete. The stricter of what was last applied and what is asked now counts."""
 
     delete_share: float = 0.3  # of a kind's owned objects
-    share_from: int = 10  # smaller kinds have no share worth the name
+    share_from: int = 10  # smaller kinds have no share worth the name; at least 1
     max_deletes: int = 50
 
     def stricter(self, other: Limits) -> Limits:
-        return Limits(min(self.delete_share, other.delete_share), self.share_from, min(self.max_deletes, other.max_deletes))
+        return Limits(
+            min(self.delete_share, other.delete_share), min(self.share_from, other.share_from), min(self.max_deletes, other.max_deletes)
+        )
+
+
+USUAL = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class Circumstances:
 
     kinds: Kinds
     owned: Mapping[Address, Owned]
-    limits: Limits = Limits()
+    limits: Limits = USUAL
     desired: int = 1  # how many objects the commit declares
     undone: Mapping[Address, str] = field(default_factory=dict)  # what a rollback took back, by fingerprint ("" = absence)
     instances: Collection[tuple[str, str]] = ()  # (backend, instance) that the environment declares
@@ -92,7 +98,9 @@ def refusals(changes: Iterable[Change[Any]], about: Circumstances) -> tuple[Refu
     return (*found, *about.locked_out)
 
 
-def standing(found: Iterable[Refusal], allowed: Collection[str], approvals: Iterable[Approval], today: datetime.date) -> tuple[Refusal, ...]:
+def standing(
+    found: Iterable[Refusal], allowed: Collection[str], approvals: Iterable[Approval], today: datetime.date
+) -> tuple[Refusal, ...]:
     """The refusals that neither `--allow` nor an approval lifts."""
     approvals = tuple(approvals)
     return tuple(one for one in found if one.guard not in allowed and not any(approval.lifts(one, today) for approval in approvals))
@@ -102,8 +110,7 @@ def _whole(changes: tuple[Change[Any], ...], about: Circumstances) -> Iterator[R
     deletes = sum(change.action is Action.DELETE for change in changes)
     if deletes and not about.desired:
         yield Refusal(Guard.EMPTY, "", f"the commit declares nothing, and {deletes} owned objects would be deleted")
-    moved = {change.lifecycle.moved_from for change in changes}
-    counted = sum(change.deletes and change.address not in moved for change in changes)
+    counted = sum(_deleted(changes).values())
     if counted > about.limits.max_deletes:
         yield Refusal(Guard.MAX_DELETES, "", f"{counted} objects would be deleted; at most {about.limits.max_deletes} may be at once")
     if about.dirty:
@@ -130,19 +137,20 @@ def _removed_instances(about: Circumstances) -> Iterator[Refusal]:
 
 
 def _shares(changes: tuple[Change[Any], ...], about: Circumstances) -> Iterator[Refusal]:
-    total: dict[str, int] = {}
-    for address in about.owned:
-        total[address.kind] = total.get(address.kind, 0) + 1
-    moved = {change.lifecycle.moved_from for change in changes}
-    deleted: dict[str, int] = {}
-    for change in changes:
-        if change.deletes and change.address not in moved:
-            deleted[change.address.kind] = deleted.get(change.address.kind, 0) + 1
-    for kind, count in sorted(deleted.items()):
-        of = total.get(kind, 0)
-        if of >= about.limits.share_from and count > about.limits.delete_share * of:
-            text = f"{count} of {of} {kind} objects would be deleted; at most {about.limits.delete_share:.0%} of a kind may be at once"
-            yield Refusal(Guard.DELETE_SHARE, kind, text)
+    total = Counter(address.kind for address in about.owned)
+    for kind, count in sorted(_deleted(changes).items()):
+        of = total[kind]
+        # Divided, not multiplied: 0.29 * 100 is less than 29.
+        if of >= about.limits.share_from and count / of > about.limits.delete_share:
+            most = f"at most {about.limits.delete_share * 100:g}% of a kind may be at once"
+            yield Refusal(Guard.DELETE_SHARE, kind, f"{count} of {of} owned {kind} objects would be deleted; {most}")
+
+
+def _deleted(changes: Iterable[Change[Any]]) -> Counter[str]:
+    """How many objects of each kind go. One that only gets another name stays in spirit."""
+    changes = tuple(changes)
+    moved = {change.lifecycle.moved_from for change in changes if change.after is not None}
+    return Counter(change.address.kind for change in changes if change.deletes and change.address not in moved)
 
 
 def _single(change: Change[Any], about: Circumstances) -> Iterator[Refusal]:
@@ -151,8 +159,9 @@ def _single(change: Change[Any], about: Circumstances) -> Iterator[Refusal]:
     if change.loses:
         yield Refusal(Guard.IRREVERSIBLE, address, f"{change.action} loses for good: {change.loses}")
     if change.action is Action.REPLACE:
-        fields = ", ".join(sorted({field.path for field in change.fields()}))
-        yield Refusal(Guard.REPLACE, address, f"cannot be changed in place ({fields}): it would be deleted and created anew")
+        yield Refusal(
+            Guard.REPLACE, address, f"cannot be changed in place ({_why(change, about.kinds)}): it would be deleted and created anew"
+        )
     if change.taken_over:
         yield Refusal(Guard.TAKEOVER, address, "exists, differs, and no applied commit declared it")
     if change.deletes and (change.lifecycle.protect or (memory and memory.lifecycle.protect)):
@@ -160,6 +169,13 @@ def _single(change: Change[Any], about: Circumstances) -> Iterator[Refusal]:
     undone = about.undone.get(change.address)
     if undone is not None and change.action not in (Action.ADOPT, Action.FORGET) and undone == _after(change):
         yield Refusal(Guard.ROLLED_BACK, address, "would restore what a rollback undid")
+
+
+def _why(change: Change[Any], kinds: Kinds) -> str:
+    """The fields that ask for a replace, by name; all that differ where the kind has a reason of its own."""
+    kind = kinds[change.address.kind]
+    names = sorted({field.path.split("/")[1] for field in change.fields()})
+    return ", ".join([name for name in names if name in kind.immutable | kind.one_way] or names)
 
 
 def _after(change: Change[Any]) -> str:

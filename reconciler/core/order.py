@@ -37,7 +37,11 @@ class Index:
 
     def namespace_of(self, address: Address) -> Address | None:
         """The namespace object that holds this address, however it is named."""
-        path = f"{address.place.namespace}/{address.name.rpartition('/')[0]}".strip("/") if address.kind == NAMESPACE else address.place.namespace
+        path = (
+            f"{address.place.namespace}/{address.name.rpartition('/')[0]}".strip("/")
+            if address.kind == NAMESPACE
+            else address.place.namespace
+        )
         instance = address.place.instance
         parent, leaf = "", path
         while leaf:
@@ -112,27 +116,19 @@ def find_cycle(graph: Graph) -> list[Address] | None:
     left = _tangled(graph)
     if not left:
         return None
-    path: list[Address] = []
+    path: dict[Address, None] = {}  # a set that keeps its order
     here = min(left)
     while here not in path:
-        path.append(here)
+        path[here] = None
         here = min(left[here])
-    return path[path.index(here) :][::-1]
+    cycle = list(path)
+    return cycle[cycle.index(here) :][::-1]
 
 
 def _tangled(graph: Graph) -> Graph:
     """The part of the graph that waits for itself: what is left when everything that can start has ended."""
-    left = {address: before & graph.keys() for address, before in graph.items()}
-    followers = _followers(left)
-    ready = [address for address, before in left.items() if not before]
-    while ready:
-        done = ready.pop()
-        del left[done]
-        for follower in followers.get(done, ()):
-            left[follower] = left[follower] - {done}
-            if not left[follower]:
-                ready.append(follower)
-    return left
+    left = graph.keys() - set(in_order(graph))
+    return {address: graph[address] & left for address in left}
 
 
 def _followers(graph: Graph) -> Graph:
@@ -145,16 +141,17 @@ def _followers(graph: Graph) -> Graph:
 
 def _without_soft_cycles(hard: Graph, soft: Graph) -> Graph:
     """Leave out the soft edges inside the tangle: without them only hard ones are left there, which have no cycle."""
-    tangle = _tangled({address: hard[address] | soft[address] for address in hard})
+    waits = _tangled({address: hard[address] | soft[address] for address in hard})
+    # Peeled from the other end too: what only comes after a cycle keeps its soft edges.
+    tangle = _tangled({address: set() for address in waits} | _followers(waits))
     return {
-        address: hard[address] | {before for before in soft[address] if address not in tangle or before not in tangle}
-        for address in hard
+        address: hard[address] | {before for before in soft[address] if address not in tangle or before not in tangle} for address in hard
     }
 
 
 def in_order(graph: Graph) -> list[Address]:
-    """The addresses of an acyclic graph, each after what it waits for; ties by address."""
-    waiting = {address: len(before) for address, before in graph.items()}
+    """The addresses, each after all that it waits for; ties by address. What waits for itself is left out."""
+    waiting = {address: len(before & graph.keys()) for address, before in graph.items()}
     followers = _followers(graph)
     ready = [address for address, count in waiting.items() if not count]
     heapq.heapify(ready)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from .address import Place
 from .change import Action, Change, Field
 from .guard import Refusal
 from .resource import dump
-from .secret import CHANGED, NOT_COMPARED, SHOWN
-from .values import canonical_json
+from .secret import CHANGED, NOT_COMPARED, SHOWN, Secret
+from .values import hash_of
 
 FORMAT_VERSION = 1
 
@@ -49,6 +49,8 @@ class Plan:
     unknown: tuple[Unknown, ...] = ()
     notes: tuple[str, ...] = ()
     access: tuple[Mapping[str, Any], ...] = ()
+    # Dumping ten thousand specs takes a third of a second, and the digest and the JSON both need them.
+    _shown: list[Mapping[str, Any]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def complete(self) -> bool:
@@ -60,11 +62,31 @@ class Plan:
         return {**{action.value: counts[action] for action in Action}, "unchanged": self.unchanged, "unmanaged": self.unmanaged}
 
     @property
+    def shown(self) -> Sequence[Mapping[str, Any]]:
+        """The changes as plan JSON has them, in order."""
+        if not self._shown:
+            self._shown.extend(map(change_json, self.changes))
+        return self._shown
+
+    @property
     def digest(self) -> str:
         """The SHA-256 of what would be done: without commit, origin and time, and without what only some logins can compare."""
-        compared = [entry for entry in map(comparable, map(change_json, self.changes)) if entry]
-        content = [self.header.project, self.header.environment, self.complete, compared]
-        return "sha256:" + hashlib.sha256(canonical_json(content).encode()).hexdigest()
+        compared = []
+        for change, shown in zip(self.changes, self.shown, strict=True):
+            sources = _new_sources(change)
+            if sources or comparable(shown):
+                sides = [shown["before"], shown["after"]]  # the fields follow from them
+                compared.append([shown["address"], shown["action"], *sides, shown["irreversible"], sources])
+        compared.sort(key=itemgetter(0))
+        return "sha256:" + hash_of([self.header.project, self.header.environment, self.complete, compared])
+
+
+def _new_sources(change: Change[Any]) -> dict[str, str]:
+    """Where the secrets of a change will come from, by field, as far as that is new: every login knows it, whatever it may read."""
+    before = change.before.__dict__ if change.before is not None else {}
+    after = change.after.__dict__ if change.after is not None else {}
+    secrets = {name: (before.get(name), value) for name, value in after.items() if isinstance(value, Secret)}
+    return {name: new.source for name, (old, new) in secrets.items() if not isinstance(old, Secret) or old.source != new.source}
 
 
 def comparable(change: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -73,7 +95,7 @@ def comparable(change: Mapping[str, Any]) -> dict[str, Any] | None:
     None for a change that is about nothing else.
     """
     hidden = (CHANGED, NOT_COMPARED)
-    fields = [field for field in change["fields"] if not (field["before"] == SHOWN and field["after"] in hidden)]
+    fields = [one for one in change["fields"] if not (one["before"] == SHOWN and one["after"] in hidden)]
     if change["fields"] and not fields:
         return None
     return {**{key: value for key, value in change.items() if key != "origin"}, "fields": fields}
@@ -107,7 +129,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "complete": plan.complete,
         "digest": plan.digest,
         "summary": plan.summary,
-        "changes": [change_json(change) for change in plan.changes],
+        "changes": list(plan.shown),
         "access": [dict(entry) for entry in plan.access],
         "refusals": [{"guard": one.guard.value, "address": one.address, "message": one.message} for one in plan.refusals],
         "unknown": [{**one._asdict(), "place": str(one.place)} for one in plan.unknown],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
@@ -11,13 +10,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from .address import Address, parse_address
 from .secret import SHOWN, Secret
-from .values import StringSet, canonical_json
+from .values import StringSet, hash_of
 
 
 class Spec(BaseModel):
     """The canonical, frozen model of one resource: what is compared. A field left out has the server's default.
 
-    Fields in `omit_when_unset` style are declared `X | None = None`: None means that the server decides.
+    `X | None = None` declares a field for which the server decides while it is left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -38,6 +37,11 @@ class Spec(BaseModel):
 
 
 S = TypeVar("S", bound=Spec)
+
+
+def default_of(spec: type[Spec], name: str) -> Any:
+    """The default of a field; pydantic's mark for "none" where it is required."""
+    return spec.model_fields[name].get_default(call_default_factory=True, validated_data={})
 
 
 class Origin(NamedTuple):
@@ -80,25 +84,27 @@ class Resource(NamedTuple, Generic[S]):
 
 def dump(spec: Spec) -> dict[str, Any]:
     """The spec as plain JSON values, secrets as `(secret)`: what plans show and ledgers record."""
-    return _plain(spec)  # type: ignore[no-any-return]  # a model is always a map
+    return {name: plain(value) for name, value in spec.__dict__.items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Any part of a spec as plain JSON values, secrets as `(secret)`."""
+    if value is None or isinstance(value, str | int | float):
+        return value  # most values: asked first, since ten thousand objects have some hundred thousand
     if isinstance(value, Secret):
         return SHOWN
     if isinstance(value, BaseModel):
-        return {name: _plain(entry) for name, entry in value.__dict__.items()}
+        return {name: plain(entry) for name, entry in value.__dict__.items()}
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, tuple | list | frozenset):
-        return [_plain(entry) for entry in value]
-    return value
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(entry) for entry in value]
+    return str(value)  # dates
 
 
 def fingerprint(spec: Spec, without: Collection[str] = ()) -> str:
     """A short hash of a spec (16 bytes, hex), `without` some fields: by it a ledger recognises what it once declared."""
-    shown = {name: value for name, value in dump(spec).items() if name not in without}
-    return hashlib.sha256(canonical_json(shown).encode()).hexdigest()[:32]
+    return hash_of({name: plain(value) for name, value in spec.__dict__.items() if name not in without})[:32]
 
 
 # What `${{ ref('ADDRESS').attribute }}` and `{ref: ADDRESS, attribute: A}` are kept as inside specs.

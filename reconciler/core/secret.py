@@ -45,7 +45,7 @@ class Secret(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_yaml(cls, given: Any) -> Any:
-        if isinstance(given, Secret) or (isinstance(given, dict) and "source" in given):
+        if isinstance(given, Secret):
             return given
         if not isinstance(given, dict):
             raise ValueError('must be a reference such as {from: "vault:MOUNT/data/PATH#KEY"}, never a value')
@@ -54,6 +54,11 @@ class Secret(BaseModel):
             raise ValueError("takes either {from: SOURCE} or {generate: {length: N}, to: SOURCE}")
         source = given.get("from", given.get("to"))
         return {"source": check_source(source, writable="to" in given), "generate": given.get("generate")}
+
+    @staticmethod
+    def remembered(source: str, mark: str) -> Secret:
+        """The secret that a ledger remembers. Not through validation, which takes only what YAML may say."""
+        return Secret.model_construct(source=source, generate=None, mark=mark)
 
     @property
     def scheme(self) -> Literal["env", "file", "vault", "aws"]:
@@ -95,7 +100,7 @@ def check_source(source: object, *, writable: bool = False) -> str:
         raise ValueError(f"{rest} is never readable from desired state ({', '.join(f'{p}*' for p in FORBIDDEN_ENV)})")
     if scheme == "vault" and not rest.partition("#")[2]:
         raise ValueError(f"source {source!r} names no key (write vault:MOUNT/data/PATH#KEY)")
-    if scheme == "vault" and "/data/" not in rest:
+    if scheme == "vault" and "/data/" not in rest.partition("#")[0]:
         raise ValueError(f"source {source!r} is not a KV v2 data path (write vault:MOUNT/data/PATH#KEY)")
     if scheme == "file" and (rest.startswith("/") or ".." in rest.split("/")):
         raise ValueError(f"source {source!r} must stay inside the folder `secret_files` names")

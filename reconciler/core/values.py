@@ -5,35 +5,53 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d|w|y)")
+# Decimal, since 4.35 * 60 is 260.99999999999994 in binary.
+_UNITS = {
+    **{unit: Decimal(part) for unit, part in (("ns", "1e-9"), ("us", "1e-6"), ("µs", "1e-6"), ("ms", "1e-3"))},
+    **{unit: Decimal(size) for unit, size in (("s", 1), ("m", 60), ("h", 3600), ("d", 86400), ("w", 604800), ("y", 31536000))},
+}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h|d|w|y)")
+_DURATION = re.compile(rf"-?(?:{_PART.pattern})+")
+_NUMBER = re.compile(r"-?[0-9]+")
 _STEPS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+LONGEST = 2**63 // 10**9
+"""The most seconds that the servers' 64 bits of nanoseconds hold: 292 years."""
 
 
 def parse_duration(given: object) -> int:
     """Return whole seconds for `3600`, `"3600"`, `"1h"`, `"1h30m0s"`, `"1d"`, `"1.5h"`. Raises ValueError."""
-    if isinstance(given, bool) or given is None:
-        raise ValueError("must be a duration such as 45m, 1h or 30d")
-    if isinstance(given, int | float):
-        seconds = float(given)
-    else:
-        text = str(given).strip()
-        if re.fullmatch(r"-?\d+", text):
-            seconds = float(text)
-        elif text and _PART.sub("", text) == "":
-            seconds = sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(text))
-        else:
-            raise ValueError(f"{text!r} is not a duration (write 45m, 1h, 30d or seconds)")
+    if type(given) is int and 0 <= given <= LONGEST:
+        return given  # what servers answer, thousands of times a plan
+    seconds = _seconds(given)
     if seconds < 0:
         raise ValueError(f"{given!r} is negative; a duration cannot be")
+    if seconds > LONGEST:
+        raise ValueError(f"{given!r} is too long: servers count up to {show_duration(LONGEST)}")
     return int(seconds)
+
+
+def _seconds(given: object) -> Decimal:
+    if isinstance(given, int | float) and not isinstance(given, bool) and (isinstance(given, int) or math.isfinite(given)):
+        return Decimal(given)
+    if not isinstance(given, str):
+        raise ValueError("must be a duration such as 45m, 1h or 30d")
+    text = given.strip()
+    if _NUMBER.fullmatch(text):
+        return Decimal(text)
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"{text!r} is not a duration (write 45m, 1h, 30d or seconds)")
+    total = sum((Decimal(amount) * _UNITS[unit] for amount, unit in _PART.findall(text)), Decimal(0))
+    return -total if text.startswith("-") else total
 
 
 def show_duration(seconds: int) -> str:
@@ -52,7 +70,7 @@ def _strings(given: object) -> list[str]:
     if isinstance(given, str):
         return [part.strip() for part in given.split(",") if part.strip()]
     if isinstance(given, Iterable) and not isinstance(given, dict):
-        return [part if isinstance(part, str) else str(part) for part in given]
+        return [part if isinstance(part, str) else _plain(part) for part in given]
     raise ValueError("must be a list of strings")
 
 
@@ -87,7 +105,7 @@ def _plain(entry: object) -> str:
     if isinstance(entry, bool):
         return "true" if entry else "false"
     if isinstance(entry, dict | list) or entry is None:
-        raise ValueError("its values must be strings")
+        raise ValueError("its values must be strings, not maps, lists or nothing")
     return str(entry)
 
 
@@ -116,7 +134,9 @@ StringList = Annotated[tuple[str, ...], BeforeValidator(_ordered), WithJsonSchem
 Statements = Annotated[tuple[str, ...], BeforeValidator(_lines), WithJsonSchema({"type": ["array", "string"], "items": {"type": "string"}})]
 """SQL or other statements, in order; a single string is one statement."""
 
-StringMap = Annotated[dict[str, str], BeforeValidator(_mapping), WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})]
+StringMap = Annotated[
+    dict[str, str], BeforeValidator(_mapping), WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}})
+]
 """String to string, sorted by key; numbers and booleans become strings, as the servers make them."""
 
 Text = Annotated[str, BeforeValidator(_text)]
@@ -126,3 +146,9 @@ Text = Annotated[str, BeforeValidator(_text)]
 def canonical_json(value: Any) -> str:
     """One text for one value: sorted keys, no blanks, unicode kept. What digests and hashes are made of."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def hash_of(value: Any) -> str:
+    """The SHA-256 of a value's canonical JSON, in hex."""
+    # A server may answer half of a surrogate pair: odd, but it must not stop a plan.
+    return hashlib.sha256(canonical_json(value).encode(errors="surrogatepass")).hexdigest()
