@@ -13,11 +13,14 @@ from ...core.errors import BackendError, Conflict, Denied, Missing
 
 MAX_WORDS = 300  # a server's text beyond this is a dump, not an explanation
 MIN_SCRUBBED = 6  # shorter values are words like "read": cutting them out would make texts unreadable
+_PLAIN_TO_TLS = b"Client sent an HTTP request to an HTTPS server"  # what Go's servers answer
 _LEFT_OUT = "(left out)"
 
 
 def server_words(body: bytes, sent: Mapping[str, Any] | None = None) -> str:
     """Return the `errors` of an answer on one line, without any value that was sent; empty where there are none."""
+    if body.startswith(_PLAIN_TO_TLS):
+        return "it speaks TLS: write https:// in the address"
     try:
         errors = json.loads(body)["errors"]
         text = "; ".join(str(error) for error in errors)

@@ -101,11 +101,12 @@ class Login:
         if not grant.renewable:
             return None
         try:
-            return self._granted(self._ask("auth/token/renew-self", {}, grant.token, grant.namespace), grant.namespace)
+            renewed = self._granted(self._ask("auth/token/renew-self", {}, grant.token, grant.namespace), grant.namespace)
         except Unavailable:
             raise
-        except BackendError:  # not permitted, or at its maximum
+        except BackendError:  # not permitted
             return None
+        return None if renewed.until == inf else renewed  # 0 seconds: at its maximum
 
     def _child_of(self, own: Grant) -> Grant | None:
         if not self._marks:
