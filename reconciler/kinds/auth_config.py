@@ -71,7 +71,8 @@ class CertConfig(Spec):
 
     disable_binding: bool = False
     enable_identity_alias_metadata: bool = False
-    ocsp_cache_size: int = 0
+    # A configuration that was never written says 0, which cannot be written: it means 100.
+    ocsp_cache_size: Annotated[int, BeforeValidator(lambda given: given or 100)] = 100
 
 
 class AuthConfigSpec(JwtConfig, KubernetesConfig, CertConfig):

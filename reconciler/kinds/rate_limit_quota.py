@@ -75,4 +75,5 @@ RATE_LIMIT_QUOTA = Kind(
     read=_read,
     write=_FOLDER.write,
     refs=_refs,
+    immutable=frozenset({"role"}),  # the server takes another one and keeps the first
 )

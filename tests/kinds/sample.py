@@ -14,3 +14,5 @@ class Sample(NamedTuple):
     needs: tuple[tuple[str, str, dict[str, Any]], ...] = ()
     secrets: dict[str, str] = {}
     """Values of the sources that the spec names, by source."""
+    client: str = ""
+    """The fixture whose client the sample needs, where it is not the usual one."""

@@ -7,13 +7,13 @@ from typing import Any
 from tests.kinds.sample import Sample
 
 PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
-MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEA/Di16uOvrjlw6TZ3IFvQfNiCBmH
-lNdCbyJ26PKYUHSOU4aJCnb9kBoBe++Jw0jpO95xPxJaudCsblhnAcxpGg==
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAElimFdRmfz44v3XQtPSWs7z91kh9/
+bGmSB3LFVefESvSwoF/V1oN8CJ1nSi+9Y/n2PpzWsUzvjh3zid2qy3AwJg==
 -----END PUBLIC KEY-----
 """
 OTHER_KEY = """-----BEGIN PUBLIC KEY-----
-MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAERte8xo6h1RcI0OJx5TsDWqKt340b
-kOWYwemCn+aUqBH2Ywg3ZXUrgxGyEZ8MIUC+U12ZrEjFQf1/ezJzQDaIjA==
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEjyU72a6VubcrQ9uO/tKxX+WLBCcA
+nXQUPV+He3oebrF6KTW1199NEfa2Wwl86ch1dFeDXzFgH97ecZMBcWj8Sw==
 -----END PUBLIC KEY-----
 """
 
@@ -73,6 +73,24 @@ SAMPLES: dict[str, list[Sample]] = {
             {"policy": 'length = 20\nrule "charset" {\n  charset = "abcdefghij"\n}'},
             {"policy": '\nlength = 24\nrule "charset" {\n  charset   = "abcdefghij0123456789"\n  min-chars = 1\n}\n'},
         )
+    ],
+    "vault.rate_limit_quota": [
+        # High rates, since they hold for every test that runs at the same time.
+        Sample("everything", {"rate": "100000"}, {"rate": 200000.5, "interval": "1m"}, client="vault_root"),
+        Sample(
+            "one-mount",
+            {"rate": 100000, "path": "quota-kv", "block_interval": "30s"},
+            {"rate": 100000, "path": "/quota-kv/data/x", "inheritable": False},
+            (_engine("quota-kv", "kv-v2"),),
+            client="vault_root",
+        ),
+        Sample(
+            "one-role",
+            {"rate": 100000, "path": "auth/quota-approle/", "role": "ci"},
+            {"rate": 100000, "path": "auth/quota-approle"},
+            (_method("quota-approle", "approle"),),
+            client="vault_root",
+        ),
     ],
     "vault.secrets_engine": [
         Sample("plain", {"type": "kv"}, {"type": "kv", "description": "plain", "default_lease_ttl": "1h"}),
@@ -136,7 +154,7 @@ SAMPLES: dict[str, list[Sample]] = {
             {"tidy_revoked_certs": True, "pause_duration": "1s", "page_size": 10},
             (_engine("ca/pki", "pki"),),
         ),
-        Sample("pki/acme", {"eab_policy": "always-required"}, {"allowed_roles": ["a", "b"]}, (_engine("pki", "pki"),)),
+        Sample("pki/acme", {"eab_policy": "always-required"}, {"allow_role_ext_key_usage": True, "allowed_roles": "*"}, (_engine("pki", "pki"),)),
         Sample("ssh/ca", {"key_type": "ed25519"}, {"key_type": "ec", "key_bits": 256}, (_engine("ssh", "ssh"),)),
     ],
     "vault.object": [
