@@ -50,8 +50,8 @@ class Host(NamedTuple):
 
     @property
     def header(self) -> str:
-        name = f"[{self.name}]" if ":" in self.name else self.name
-        return name if self.port == (443 if self.secure else 80) else f"{name}:{self.port}"
+        """The value of the Host header: without the scheme's own port."""
+        return str(self).partition("://")[2].removesuffix(":443" if self.secure else ":80")
 
 
 class Connection(NamedTuple):

@@ -89,7 +89,7 @@ class Wire:
             raise
 
     def _tunnel(self, proxy: Proxy) -> None:
-        name = f"{self.host.name}:{self.host.port}"
+        name = str(self.host).partition("://")[2]
         authorization = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
         try:
             self._socket.sendall(f"CONNECT {name} HTTP/1.1\r\nHost: {name}\r\n{authorization}\r\n".encode())
