@@ -24,11 +24,11 @@ def status(settings: Settings, output: str) -> None:
     """Say who holds the lock, since when and until when."""
     from reconciler import wiring
     from reconciler.cli.output import say, say_json
-    from reconciler.report.runs import lock_json, lock_text
+    from reconciler.report.runs import lock_text
 
     with wiring.opened(settings, "plan") as session:
         held = session.lock_status()
-        say_json(lock_json(held)) if output == "json" else say(lock_text(held), settings)
+        say_json({"held": held is not None, **(held or {})}) if output == "json" else say(lock_text(held), settings)
 
 
 @lock.command("break")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -71,11 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _internal_error(sort: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _internal_error(_sort: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
     """A bug: say where, without the values that a traceback or an exception's text may hold."""
-    where = traceback.extract_tb(trace)[-1] if trace else None
-    place = f" at {Path(where.filename).name}:{where.lineno}" if where else ""
-    click.echo(f"error: internal error, {sort.__name__}{place}. Nothing more was done; please report it.", err=True)
+    from reconciler.core.errors import bug
+
+    click.echo(f"error: {bug(error)}", err=True)
 
 
 if __name__ == "__main__":

@@ -10,38 +10,37 @@ from reconciler.settings import Settings
 
 
 @click.command()
-@click.option("--all", "every", is_flag=True, help="Every environment, not only --env.")
 @click.pass_obj
-def validate(settings: Settings, every: bool) -> None:
+def validate(settings: Settings) -> None:
     """Check the desired state without a server: everything that is wrong, at once.
 
     With no --env, every environment of the repository is checked.
     """
-    from reconciler import wiring
+    from reconciler.wiring.offline import validated
 
-    for environment, count, notes in wiring.validated(settings, every or not settings.environment):
+    for environment, objects, notes in validated(settings):
         for note in notes:
             click.echo(f"note: {environment}: {note}")
-        click.echo(f"{environment}: {count:,} objects, valid.")
+        click.echo(f"{environment}: {objects:,} objects, valid.")
 
 
 @click.command()
 @click.pass_obj
 def render(settings: Settings) -> None:
     """Print the desired state after templates, overlays, environments and expressions."""
-    from reconciler import wiring
+    from reconciler.wiring.offline import rendered
 
-    click.echo(wiring.rendered(settings), nl=False)
+    click.echo(rendered(settings), nl=False)
 
 
 @click.command()
 @click.argument("kind", required=False)
 def schema(kind: str | None) -> None:
     """Print the JSON Schema of KIND, or of all documents, for editors."""
-    from reconciler import wiring
     from reconciler.cli.output import say_json
+    from reconciler.wiring.offline import schema as schema_of
 
-    say_json(wiring.schema(kind))
+    say_json(schema_of(kind))
 
 
 @click.command()

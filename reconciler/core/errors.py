@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import NamedTuple
+
+
+def bug(error: BaseException) -> str:
+    """What to say of an error that is a mistake of ours: where, but not its text, which may hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"internal error, {type(error).__name__}{place}; please report it"
 
 
 class Problem(NamedTuple):

@@ -21,7 +21,6 @@ from reconciler.core.owned import Claim, Owned
 from reconciler.core.plan import Plan, change_json, stale_addresses
 from reconciler.core.resource import Resource, ServerValue, dump, fill_in, fingerprint
 from reconciler.core.secret import Secret
-from reconciler.ledger.lock import Lease
 from reconciler.core.run import ObjectRecord, RunRecord
 from reconciler.ledger.records import State
 from reconciler.ledger.stack import after_run
@@ -69,8 +68,8 @@ class Applied:
         return _records(self.results)
 
 
-def apply(world: World, wish: Wish, lease: Lease, orders: Orders, run: str) -> Applied:
-    """Apply a commit under a lease. Raises Refused (a guard, or not the plan that was reviewed); then nothing was written."""
+def apply(world: World, wish: Wish, fence: int, orders: Orders, run: str) -> Applied:
+    """Apply a commit under a lease, whose fence the ledger is told. Raises Refused (a guard, or not the plan that was reviewed); then nothing was written."""
     state, version = world.ledger.load()
     planned = make_plan(
         world, wish, state, targets=orders.targets, allow=orders.allow, rolling_back=orders.sort == "rollback"
@@ -84,14 +83,14 @@ def apply(world: World, wish: Wish, lease: Lease, orders: Orders, run: str) -> A
     begun = state
     if planned.plan.changes:
         begun = replace(state, claims={**state.claims, **_claims(world, planned.plan, run)}, runs=(record, *state.runs))
-        version = world.ledger.save(begun, version, state, lease.fence)
+        version = world.ledger.save(begun, version, state, fence)
     results = _carry_out(world, planned, orders)
     undone: tuple[Result, ...] = ()
     if orders.undo_on_failure and any(result.outcome is Outcome.FAILED for result in results):
         undone = _undo(world, planned, results)
         results = _merged(results, undone)
     ended = _ended(world, wish, orders, planned, begun, record, results)
-    world.ledger.save(ended, version, begun, lease.fence, objects=_records(results))
+    world.ledger.save(ended, version, begun, fence, objects=_records(results))
     return Applied(run, planned, results, unplanned=unplanned)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from reconciler.core.address import Address
 from reconciler.core.change import Change
-from reconciler.core.errors import ReconcilerError
+from reconciler.core.errors import ReconcilerError, bug
 from reconciler.core.order import Graph
 
 WRITERS = 16
@@ -82,5 +82,5 @@ def _attempt(change: Change[Any], write: Callable[[Change[Any]], Change[Any]]) -
     except ReconcilerError as error:
         return Result(change, Outcome.FAILED, str(error))
     except Exception as error:  # noqa: BLE001  # a bug in one kind must not leave the others half done and unrecorded
-        return Result(change, Outcome.FAILED, f"internal error ({type(error).__name__}); please report it")
+        return Result(change, Outcome.FAILED, bug(error))
     return Result(done, Outcome.APPLIED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.core.plan import Plan
@@ -64,6 +64,13 @@ def version_json(version: AppliedVersion) -> dict[str, Any]:
     run, record = version
     about = {"run": run.id, "commit": run.commit, "started": run.started, "sort": run.sort}
     return {**about, "action": record.action, "outcome": record.outcome, "spec": record.after}
+
+
+def lock_text(held: Mapping[str, Any] | None) -> str:
+    """Who holds the lock, in one sentence."""
+    if held is None:
+        return "Nobody holds the lock."
+    return f"Held by {held['owner']} on {held['host']} (run {held['run']}) since {held['since']}, until {held['until']} unless renewed."
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -1,0 +1,196 @@
+"""Constructs everything: from settings to a session on one environment. Imports what is heavy only when it is needed.
+
+Which commit an object comes from and which one its environment comes from may differ: `--trust-ref` and rollbacks take
+instances, logins, ledger and guards from another commit than the resources. `_load` is the one place that knows.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.core.errors import Refused, Usage
+from reconciler.core.guard import Limits
+from reconciler.core.kind import Kinds
+from reconciler.desired.environments import read_environment
+from reconciler.desired.git import Repository
+from reconciler.engine.world import Progress, Wish, World
+from reconciler.ledger.ledger import Ledger
+from reconciler.ledger.lock import Lock
+from reconciler.ledger.stack import rollback_target
+from reconciler.settings import Settings
+
+from .clients import ClientPool, Gates
+from .saved import SavedPlan, saved_plan
+from .session import Session, new_run, now
+
+if TYPE_CHECKING:
+    from reconciler.desired.environments import Environment
+    from reconciler.desired.load import Desired
+    from reconciler.desired.tree import Tree
+    from reconciler.ledger.shelf import Shelf
+
+
+def _silent(_label: str, _done: int, _total: int) -> None:
+    """Progress where nobody looks."""
+
+
+@contextmanager
+def opened(
+    settings: Settings, purpose: str, *, commit: str = "", trust_ref: str | None = None, progress: Progress = _silent
+) -> Iterator[Session]:
+    """A session on a commit; without one, on the work tree as it is. `purpose` is `plan` or `apply`."""
+    with _collector_off():
+        repository = Repository(settings.repo)
+        tree = repository.read(repository.resolve(commit)) if commit else repository.read_work_tree()
+        trusted = repository.read(repository.resolve(trust_ref)) if trust_ref else None
+        unsaved = bool(commit) and bool(repository.changes())
+        desired = _load(settings, tree, trusted)
+        with _connected(settings, desired.environment, purpose, tree.commit, progress) as parts:
+            yield _joined(settings, parts, desired, tree, repository, unsaved=unsaved)
+
+
+@contextmanager
+def opened_for_rollback(settings: Settings, to: str, purpose: str, progress: Progress = _silent) -> Iterator[Session]:
+    """A session on the commit to go back to, with the environment of HEAD."""
+    with _collector_off(), _opened_at(settings, purpose, progress, lambda ledger: to or rollback_target(ledger.load()[0])) as session:
+        yield session
+
+
+@contextmanager
+def opened_for_drift(settings: Settings, progress: Progress = _silent) -> Iterator[Session]:
+    """A session on the last applied commit, with the environment of HEAD."""
+
+    def last(ledger: Ledger) -> str:
+        state, _ = ledger.load()
+        if not state.applied:
+            raise Refused("nothing was applied yet, so nothing can have drifted (reconcile apply)")
+        return state.applied[-1]
+
+    with _collector_off(), _opened_at(settings, "plan", progress, last) as session:
+        yield session
+
+
+@contextmanager
+def _opened_at(settings: Settings, purpose: str, progress: Progress, choose: Callable[[Ledger], str]) -> Iterator[Session]:
+    repository = Repository(settings.repo)
+    head = repository.read(repository.resolve("HEAD"))
+    environment = read_environment(head, settings.environment or None)
+    with _connected(settings, environment, purpose, head.commit, progress) as parts:
+        tree = repository.read(repository.resolve(choose(parts.world.ledger)))
+        desired = _load(settings, tree, head)
+        yield _joined(settings, parts, desired, tree, repository, unsaved=False)
+
+
+def _load(settings: Settings, tree: Tree, trusted: Tree | None) -> Desired:
+    from reconciler.desired.load import load
+    from reconciler.kinds import KINDS
+
+    return load(tree, settings.environment or None, KINDS, trusted=trusted)
+
+
+class _Parts(NamedTuple):
+    world: World
+    clients: ClientPool
+    lock: Lock
+    shelf: Shelf
+    gates: Gates
+    run: str
+    began: float
+
+
+@contextmanager
+def _connected(settings: Settings, environment: Environment, purpose: str, commit: str, progress: Progress) -> Iterator[_Parts]:
+    """Everything that depends on the environment and not on the objects. Nothing is sent yet."""
+    run, began, gates = new_run(), time.monotonic(), Gates()
+    marks = {"reconciler_commit": commit, "reconciler_run": run}
+    clients = ClientPool(environment, purpose, settings.environ, marks, gates)
+    try:
+        shelf = _shelf(settings, environment, clients)
+        ledger = Ledger(shelf)
+        world = World(_kinds(environment), clients, ledger, _sources(settings, environment, clients, ledger, purpose), now, progress)
+        yield _Parts(world, clients, Lock(shelf), shelf, gates, run, began)
+    finally:
+        clients.close()
+
+
+def _shelf(settings: Settings, environment: Environment, clients: ClientPool) -> Shelf:
+    place, folder = environment.ledger, f"{environment.project}/{environment.name}"
+    if place.s3:
+        from reconciler.ledger.s3 import S3Shelf
+
+        bucket, _, prefix = place.s3.partition("/")
+        return S3Shelf(clients.aws(place.aws, gated=False), bucket, f"{prefix}/{folder}")
+    if place.file:
+        from reconciler.ledger.file import FileShelf
+
+        return FileShelf(settings.repo / place.file / folder)
+    from reconciler.ledger.kv import KvShelf
+
+    if place.vault not in environment.vault:
+        remedy = "write `ledger: {vault: INSTANCE}`, `{s3: BUCKET/PREFIX}` or `{file: PATH}`"
+        raise Usage(f"environment {environment.name} declares no vault instance {place.vault!r} for its ledger ({remedy})")
+    return KvShelf(clients.vault(place.vault, gated=False), place.mount, folder, time.sleep)
+
+
+def _sources(settings: Settings, environment: Environment, clients: ClientPool, ledger: Ledger, purpose: str) -> Any:
+    import types
+
+    return types.SimpleNamespace(mark=lambda _s: '', reveal=lambda _s: '')
+
+
+def _joined(settings: Settings, parts: _Parts, desired: Desired, tree: Tree, repository: Repository, *, unsaved: bool) -> Session:
+    wish = _wish(desired, tree, repository, unsaved=unsaved)
+    return Session(settings, parts.world, wish, parts.clients, parts.lock, parts.shelf, parts.gates, parts.run, parts.began)
+
+
+def _wish(desired: Desired, tree: Tree, repository: Repository, *, unsaved: bool) -> Wish:
+    environment = desired.environment
+
+    def astray(last: str) -> str:
+        if not tree.commit or repository.is_ancestor(last, tree.commit):
+            return ""
+        return f"commit {tree.commit[:7]} does not descend from {last[:7]}, which was applied last"
+
+    return Wish(
+        project=environment.project,
+        environment=environment.name,
+        commit=tree.commit,
+        resources=desired.resources,
+        dangling=desired.dangling,
+        approvals=desired.approvals,
+        instances=environment.instances(),
+        limits=environment.guards.limits,
+        strict=environment.guards.strict_references,
+        dirty=bool(tree.dirty),
+        unsaved=unsaved,
+        astray=astray,
+        notes=desired.notes,
+    )
+
+
+def _kinds(environment: Environment) -> Kinds:
+    """All kinds; the ledger's own mount is built in, never a change and never unmanaged."""
+    from reconciler.kinds import KINDS
+
+    if environment.ledger.s3 or environment.ledger.file:
+        return KINDS
+    engine = KINDS["vault.secrets_engine"]
+    return {**KINDS, engine.name: replace(engine, builtin=(*engine.builtin, environment.ledger.mount))}
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Specs hold no cycles; walking 100,000 of them again and again for some would cost a third of a plan."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+__all__ = ["SavedPlan", "Session", "opened", "opened_for_drift", "opened_for_rollback", "saved_plan"]

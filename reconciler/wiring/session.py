@@ -1,0 +1,163 @@
+"""A session: one environment, opened for one purpose, with everything that the verbs need."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import signal
+import socket
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from reconciler.core.address import Address, parse_address
+from reconciler.core.errors import Usage
+from reconciler.core.plan import Plan
+from reconciler.core.run import AppliedVersion, RunRecord
+from reconciler.engine.apply import Applied, Orders, apply, new_run
+from reconciler.engine.plan import make_plan
+from reconciler.engine.world import Wish, World
+from reconciler.ledger.lock import Lock
+from reconciler.settings import Settings
+
+from .clients import ClientPool, Gates
+
+if TYPE_CHECKING:
+    from reconciler.ledger.shelf import Shelf
+
+    from .saved import SavedPlan
+
+
+@dataclass
+class Session:
+    """One command's hold on one environment. Made by `reconciler.wiring`; closed by it."""
+
+    settings: Settings
+    world: World
+    wish: Wish
+    clients: ClientPool
+    lock: Lock
+    shelf: Shelf
+    gates: Gates
+    run: str
+    began: float
+    interrupted: bool = False
+
+    @property
+    def commit(self) -> str:
+        return self.wish.commit
+
+    def plan(self, targets: Collection[str], allow: Collection[str], *, rolling_back: bool = False) -> Plan:
+        """Make a plan. Writes nothing."""
+        state, _ = self.world.ledger.load()
+        return make_plan(self.world, self.wish, state, targets=_addresses(targets), allow=allow, rolling_back=rolling_back).plan
+
+    def orders(
+        self,
+        allow: Collection[str],
+        targets: Collection[str],
+        expect_digest: str,
+        saved: SavedPlan | None,
+        undo_on_failure: bool,
+        confirm: Callable[[Plan], bool],
+        sort: str = "apply",
+    ) -> Orders:
+        """What an apply is told. Raises Usage for a plan file of another environment."""
+        if saved and saved.environment != self.wish.environment:
+            raise Usage(f"the plan file is for environment {saved.environment}, not {self.wish.environment}")
+        return Orders(
+            actor=_actor(self.settings.environ),
+            sort=sort,
+            allow=allow,
+            targets=_addresses(targets),
+            expect_digest=expect_digest,
+            expect_changes=saved.changes if saved else None,
+            undo_on_failure=undo_on_failure,
+            stopping=lambda: self.interrupted,
+            confirm=confirm,
+        )
+
+    def apply(self, orders: Orders, lock_timeout: float) -> Applied:
+        """Apply under the lock. On Ctrl-C what is in flight finishes, and what was done is recorded."""
+        with self.locked(orders.actor, lock_timeout) as fence, self._catching_ctrl_c():
+            return apply(self.world, self.wish, fence, orders, self.run)
+
+    @contextmanager
+    def locked(self, owner: str, timeout: float) -> Iterator[int]:
+        """Hold the lock; every write passes its lease's gate. Yields the fence."""
+        self.shelf.prepare()
+        with self.lock.acquire(owner, self.run, timeout) as lease:
+            self.gates.open(lease.gate)
+            yield lease.fence
+
+    @contextmanager
+    def _catching_ctrl_c(self) -> Iterator[None]:
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            self.interrupted = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def about(self) -> str:
+        """The instances, in words."""
+        return self.clients.about()
+
+    def cost(self) -> str:
+        """What this took so far, in words."""
+        return f"Took {time.monotonic() - self.began:.1f} s, {self.clients.requests:,} requests."
+
+    def runs(self, limit: int) -> list[RunRecord]:
+        """The latest runs, newest first."""
+        return list(islice(self.world.ledger.runs(), limit))
+
+    def versions(self, address: str, limit: int) -> list[AppliedVersion]:
+        """The applied versions of one object, newest first."""
+        return list(islice(self.world.ledger.versions(_address(address)), limit))
+
+    def lock_status(self) -> dict[str, Any] | None:
+        """Who holds the lock, in fields for a report."""
+        held = self.lock.status()
+        if held is None:
+            return None
+        return {"owner": held.owner, "host": held.process.host, "run": held.run, "since": held.since, "until": held.until}
+
+    def break_lock(self) -> bool:
+        """Free the lock, whoever holds it."""
+        return self.lock.break_() is not None
+
+
+def _addresses(texts: Collection[str]) -> tuple[Address, ...]:
+    return tuple(map(_address, texts))
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise Usage(str(error)) from None
+
+
+def _actor(environ: Mapping[str, str]) -> str:
+    """Who runs this, as far as this machine knows: in CI the person that GitHub names."""
+    if environ.get("GITHUB_ACTIONS") == "true":
+        return f"{environ.get('GITHUB_ACTOR', 'unknown')} (GitHub Actions run {environ.get('GITHUB_RUN_ID', 'unknown')})"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user id without a name
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+__all__ = ["Session", "new_run", "now"]
