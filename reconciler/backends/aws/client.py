@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reconciler.core.errors import BackendError
 
 from .errors import Asked, asked_for, from_answer, from_botocore
-from .session import CONNECT_SECONDS, READ_SECONDS, Login, config, open_session
+from .session import ATTEMPTS, CONNECT_SECONDS, READ_SECONDS, Login, config, open_session
 
 if TYPE_CHECKING:  # heavy, and only a run that talks to AWS needs them
     import boto3
@@ -24,6 +24,9 @@ Gate = Callable[[float], None]
 
 READS = ("get", "list", "describe", "head", "batchget", "simulate", "validate")
 """How the names of operations begin that change nothing. Anything else must pass the gate."""
+HEADERS_ONLY = frozenset({"s3"})
+"""Services whose answers may hold nothing. Elsewhere botocore makes an empty answer of a body that is not JSON, such as
+a proxy's login page, and everything would look absent."""
 CONNECTIONS = 16
 """Calls at once: IAM throttles an account at about 20 reads a second, so more would only wait."""
 PRINCIPAL_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0)
@@ -48,6 +51,10 @@ def _asked(client: BaseClient, service: str, operation: str, parameters: dict[st
     return asked_for(service, client.meta.method_to_api_mapping[operation], parameters)
 
 
+def _not_aws(asked: Asked) -> BackendError:
+    return BackendError(f"{asked}: what answers is not AWS (check AWS_ENDPOINT_URL and proxies)", path=asked.path)
+
+
 @contextmanager
 def _translated(asked: Asked) -> Iterator[None]:
     """Let nothing of botocore out: its errors hold requests and answers."""
@@ -60,8 +67,8 @@ def _translated(asked: Asked) -> Iterator[None]:
         raise from_answer(error, asked) from None
     except BotoCoreError as error:
         raise from_botocore(error, asked) from None
-    except ResponseParserError:
-        raise BackendError(f"{asked}: what answers is not AWS (check AWS_ENDPOINT_URL and proxies)", path=asked.path) from None
+    except (ResponseParserError, KeyError):  # botocore's XML parser looks for an element that another's page lacks
+        raise _not_aws(asked) from None
 
 
 class AwsClient:
@@ -79,12 +86,14 @@ class AwsClient:
         endpoint_url: str = "",
         gate: Gate = _always_open,
         connections: int = CONNECTIONS,
+        attempts: int = ATTEMPTS,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.gate = gate
         self.requests = 0  # sent, with those sent again
         self._login = Login(region, role_arn, session_name, endpoint_url)
         self._connections = connections
+        self._attempts = attempts
         self._sleep = sleep
         self._lock = threading.Lock()
         self._counting = threading.Lock()
@@ -96,7 +105,10 @@ class AwsClient:
         """Call an operation that only reads, by its boto3 name. Raises BackendError."""
         if not _reads(operation):
             raise ValueError(f"{service}.{operation} changes something: it is for `change`")
-        return self._send(service, operation, parameters)
+        answer = self._send(service, operation, parameters)
+        if not answer.keys() - {"ResponseMetadata"} and service not in HEADERS_ONLY:
+            raise _not_aws(_asked(self._client(service), service, operation, parameters))
+        return answer
 
     def change(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation that changes something; the gate is asked before each attempt. Raises BackendError, LeaseLost."""
@@ -112,8 +124,11 @@ class AwsClient:
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Yield the entries under `key` of every page of a listing. Raises BackendError."""
         client = self._client(service)
-        with _translated(_asked(client, service, operation, parameters)):
+        asked = _asked(client, service, operation, parameters)
+        with _translated(asked):
             for page in client.get_paginator(operation).paginate(**parameters):
+                if key not in page and service not in HEADERS_ONLY:
+                    raise _not_aws(asked)
                 yield from page.get(key, ())
 
     def wait(self, service: str, waiter: str, **parameters: Any) -> None:
@@ -164,12 +179,12 @@ class AwsClient:
 
     def _opened(self) -> boto3.session.Session:
         if self._session is None:
-            self._session = open_session(self._login, config(self._connections))
+            self._session = open_session(self._login, config(self._connections, self._attempts))
         return self._session
 
     def _made(self, service: str) -> BaseClient:
         endpoint = self._login.endpoint_url or None
-        client: BaseClient = self._opened().client(service, endpoint_url=endpoint, config=config(self._connections))  # type: ignore[call-overload]  # the stubs know literal names only
+        client: BaseClient = self._opened().client(service, endpoint_url=endpoint, config=config(self._connections, self._attempts))  # type: ignore[call-overload]  # the stubs know literal names only
         client.meta.events.register("before-send", self._before_send)
         self._clients[service] = client
         return client

@@ -26,7 +26,7 @@ class Login(NamedTuple):
     endpoint_url: str = ""  # empty: as AWS_ENDPOINT_URL and the AWS configuration say
 
 
-def config(connections: int) -> Config:
+def config(connections: int, attempts: int) -> Config:
     """Timeouts, retries and pool size of every service's client."""
     from botocore.config import Config
 
@@ -35,7 +35,7 @@ def config(connections: int) -> Config:
         read_timeout=READ_SECONDS,
         max_pool_connections=connections,
         # Adaptive: after the first throttled answer the whole client slows down, instead of each thread finding out.
-        retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "adaptive", "total_max_attempts": attempts},
         user_agent_extra="reconciler",
     )
 
