@@ -1,0 +1,133 @@
+"""The envelope of every document, and the documents that lift a guard or a finding."""
+
+from __future__ import annotations
+
+import datetime
+import fnmatch
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from reconciler.core.address import Address, Place
+from reconciler.core.errors import Problem
+from reconciler.core.guard import Approval, Guard
+from reconciler.core.resource import ORDINARY, Lifecycle
+from reconciler.core.values import StringMap, StringSet
+
+from .source import Document, Path
+from .wording import Fault, faults, suggestion
+
+_FROZEN = ConfigDict(frozen=True, extra="forbid")
+
+
+def _namespace(given: str) -> str:
+    return given.strip("/")
+
+
+class Envelope(BaseModel):
+    """One declared object, around its spec."""
+
+    model_config = _FROZEN
+    kind: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1)]
+    instance: Annotated[str, Field(min_length=1)] = "primary"
+    namespace: Annotated[str, AfterValidator(_namespace)] = ""
+    labels: StringMap | None = None  # not {}, which would be copied for each document
+    environments: StringSet = ()
+    lifecycle: Lifecycle = ORDINARY
+    spec: Any = None
+
+    @property
+    def address(self) -> Address:
+        return Address(self.kind, self.name, Place(self.instance, self.namespace))
+
+
+def _listed(given: object) -> object:
+    return [given] if isinstance(given, dict) else given
+
+
+class TemplateUse(BaseModel):
+    """One or more instances of a template."""
+
+    model_config = _FROZEN
+    template: str
+    arguments: Annotated[list[dict[str, Any]], BeforeValidator(_listed), Field(alias="with")] = [{}]
+    environments: StringSet = ()
+
+
+class ApprovalSpec(BaseModel):
+    """The spec of an `approval`: lifts one guard for the addresses that a glob matches, until a day."""
+
+    model_config = _FROZEN
+    guard: Guard
+    address: str
+    reason: Annotated[str, Field(min_length=1)]
+    approver: Annotated[str, Field(min_length=1)]
+    expires: datetime.date
+
+
+class ExceptionSpec(BaseModel):
+    """The spec of an `exception`: accepts one finding at the addresses that a glob matches, until a day."""
+
+    model_config = _FROZEN
+    check: Annotated[str, Field(pattern=r"^C\d\d$")]
+    address: str
+    reason: Annotated[str, Field(min_length=1)]
+    approver: Annotated[str, Field(min_length=1)]
+    expires: datetime.date
+
+
+class Exempt(NamedTuple):
+    """An `exception` document: one finding that somebody accepted until a day."""
+
+    name: str
+    check: str
+    pattern: str
+    expires: datetime.date
+    approver: str
+    reason: str
+
+    def covers(self, check: str, address: str, today: datetime.date) -> bool:
+        return self.check == check and today <= self.expires and fnmatch.fnmatchcase(address, self.pattern)
+
+
+LIFTS: dict[str, type[BaseModel]] = {"approval": ApprovalSpec, "exception": ExceptionSpec}
+
+
+def read_lift(envelope: Envelope, document: Document) -> Approval | Exempt | list[Problem]:
+    """Build the approval or exception that a document declares, or say what is wrong with it."""
+    model = LIFTS[envelope.kind]
+    try:
+        spec = model.model_validate(envelope.spec if envelope.spec is not None else {})
+    except ValidationError as error:
+        given = envelope.spec
+        return [problem(document, str(envelope.address), fault, ("spec",)) for fault in faults(error, model, given)]
+    if isinstance(spec, ApprovalSpec):
+        return Approval(envelope.name, str(spec.guard), spec.address, spec.expires, spec.approver, spec.reason)
+    if isinstance(spec, ExceptionSpec):
+        return Exempt(envelope.name, spec.check, spec.address, spec.expires, spec.approver, spec.reason)
+    raise TypeError(f"{envelope.kind} lifts nothing")
+
+
+def read_envelope(document: Document) -> Envelope | TemplateUse | list[Problem]:
+    """Recognise a document, or say what is wrong with it."""
+    body = document.body
+    model: type[Envelope | TemplateUse] = TemplateUse if "template" in body else Envelope
+    if model is Envelope and "kind" not in body:
+        near = suggestion(next(iter(body), ""), ("kind", "template"))
+        return [Problem(str(document.origin), "", "a document needs `kind` (an object) or `template` (instances of one)", near)]
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        return [problem(document, named(body), fault) for fault in faults(error, model, body)]
+
+
+def named(body: dict[str, Any]) -> str:
+    """What to call a document that may be broken: `KIND/NAME` as far as it says so."""
+    kind, name = body.get("kind"), body.get("name")
+    return "/".join(part for part in (kind, name) if isinstance(part, str))
+
+
+def problem(document: Document, address: str, fault: Fault, below: Path = ()) -> Problem:
+    """Turn a fault at a path below `below` into a problem at its line."""
+    return Problem(str(document.at((*below, *fault.path))), address, fault.what, fault.remedy)
