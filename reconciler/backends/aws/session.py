@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # heavy, and only a run that talks to AWS needs them
     import boto3
     import botocore.session
     from botocore.config import Config
+    from botocore.loaders import Loader
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 15
@@ -43,16 +44,30 @@ def config(connections: int, attempts: int) -> Config:
 def open_session(login: Login, settings: Config) -> boto3.session.Session:
     """Open a session. Nothing goes over the wire before the first call; a role's credentials renew themselves."""
     import boto3
-    import botocore.session
 
-    session = botocore.session.get_session()
+    session = _bare_session()
     if login.role_arn:
         session = _assuming(session, login, settings)
     return boto3.session.Session(botocore_session=session, region_name=login.region or None)
 
 
-def _assuming(source: botocore.session.Session, login: Login, settings: Config) -> botocore.session.Session:
+def _bare_session() -> botocore.session.Session:
     import botocore.session
+
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _loader())
+    return session
+
+
+@cache
+def _loader() -> Loader:
+    """One for all instances: reading what a service can do takes longer than most calls of it."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
+def _assuming(source: botocore.session.Session, login: Login, settings: Config) -> botocore.session.Session:
     from botocore.credentials import AssumeRoleCredentialFetcher, CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
     from botocore.exceptions import NoCredentialsError
 
@@ -70,6 +85,6 @@ def _assuming(source: botocore.session.Session, login: Login, settings: Config) 
         def load(self) -> DeferredRefreshableCredentials:
             return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
 
-    session = botocore.session.get_session()
+    session = _bare_session()
     session.register_component("credential_provider", CredentialResolver([Assumed()]))
     return session
