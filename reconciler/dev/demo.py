@@ -109,7 +109,7 @@ def _second_commit(stage: Stage) -> None:
     roles = stage.repo / "desired-state" / "roles.yaml"
     if roles.exists():
         roles.write_text(roles.read_text().replace("token_ttl: 15m", "token_ttl: 10m"))
-    print('$ git commit -am "Let payments in"', flush=True)
+    print('$ git add --all && git commit -m "Let payments in"', flush=True)
     stage.commit("Let payments in")
 
 
