@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.backends.vault.client import UNSUPPORTED, VaultClient, connect
 from reconciler.backends.vault.connection import Connection
+from reconciler.backends.vault.faults import server_words
 from reconciler.backends.vault.transport import WRITE_SECONDS, Transport
 from reconciler.core.errors import BackendError, Conflict, Denied, LeaseLost, Missing
 from reconciler.dev.servers import Server
@@ -199,6 +204,20 @@ def test_values_that_were_sent_do_not_come_back_in_errors(vault: VaultClient) ->
         vault.write("sys/mounts/kv", {"type": "canary-7f3a91"})
     assert "canary" not in str(caught.value)
     assert "(left out)" in str(caught.value)
+
+
+@given(secret=st.text(min_size=6), form=st.sampled_from([str, json.dumps, lambda text: quote(text, safe="")]))
+def test_no_spelling_of_a_sent_value_stays_in_an_error(secret: str, form: Callable[[str], str]) -> None:
+    body = json.dumps({"errors": [f"cannot connect with {form(secret)} to database"]}).encode()
+    words = server_words(body, {"connection": {"passwords": ["x", secret]}})
+    assert words.replace('"', "") == "cannot connect with (left out) to database"
+
+
+def test_a_patch_is_taken_as_one(vault: VaultClient) -> None:
+    vault.write("sys/mounts/kv", {"type": "kv-v2"})
+    vault.write("kv/metadata/a", {"max_versions": 3, "custom_metadata": {"a": "1"}})
+    vault.write("kv/metadata/a", {"custom_metadata": {"b": "2"}}, method="PATCH")
+    assert (vault.read("kv/metadata/a") or {})["custom_metadata"] == {"a": "1", "b": "2"}
 
 
 def test_leaving_a_bulk_read_early_stops_it(vault: VaultClient) -> None:

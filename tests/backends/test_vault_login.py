@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from reconciler.backends.vault.auth import Auth
 from reconciler.backends.vault.client import VaultClient, connect
 from reconciler.backends.vault.login import Login
+from reconciler.core.auth import Auth
 from reconciler.core.errors import BackendError, Denied
 
 from .vault_faults import Fault, answer, standing_before

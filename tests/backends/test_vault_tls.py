@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.backends.vault.auth import Auth
 from reconciler.backends.vault.client import VaultClient, connect
 from reconciler.backends.vault.connection import Connection, Tls
 from reconciler.backends.vault.login import Login
 from reconciler.backends.vault.transport import Transport
+from reconciler.core.auth import Auth
 from reconciler.core.errors import BackendError, Unavailable
 from reconciler.dev.servers import Server
 

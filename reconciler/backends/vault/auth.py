@@ -22,7 +22,9 @@ def fetch(source: str, environ: Mapping[str, str], purpose: str) -> str:
             raise BackendError(f"{purpose}: the environment variable {name} is not set (set it, or change `auth`)")
         return value
     try:
-        value = Path(name).expanduser().read_text(encoding="utf-8").strip()
+        # Not expanduser, which looks into the environment of the process.
+        path = name.replace("~", environ.get("HOME", "~"), 1) if name.startswith("~/") else name
+        value = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise BackendError(f"{purpose}: the file {name} cannot be read: {why} (check `auth`)") from None
@@ -42,6 +44,3 @@ def given_token(auth: Auth, environ: Mapping[str, str]) -> str:
     if home and (Path(home) / ".vault-token").is_file():
         return fetch(f"file:{Path(home) / '.vault-token'}", environ, "the Vault token")
     raise BackendError("no Vault token (set VAULT_TOKEN, run `bao login`, or write `auth` into the environment file)")
-
-
-__all__ = ["Auth", "fetch", "given_token"]

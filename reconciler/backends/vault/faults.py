@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from ...core.errors import BackendError, Conflict, Denied, Missing
 
@@ -28,7 +29,8 @@ def server_words(body: bytes, sent: Mapping[str, Any] | None = None) -> str:
         return ""
     # Whole values, longest first: a password that holds another value must not leave its other half.
     for value in sorted(_leaves(sent or {}), key=len, reverse=True):
-        text = text.replace(value, _LEFT_OUT)
+        for spelling in (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], quote(value, safe="")):
+            text = text.replace(spelling, _LEFT_OUT)
     text = " ".join(text.split())
     return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 3] + "..."
 

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import hvac
 
+from ...core.auth import Auth
 from ...core.errors import BackendError
-from .auth import Auth, fetch
+from .auth import fetch
 from .faults import not_json, server_words
 from .github import identity_token
 from .pool import Request

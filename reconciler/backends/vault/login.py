@@ -14,8 +14,9 @@ from contextlib import suppress
 from math import inf
 from typing import Any, NamedTuple
 
+from ...core.auth import Auth
 from ...core.errors import BackendError, Unavailable
-from .auth import Auth, given_token
+from .auth import given_token
 from .faults import not_json, refusal, server_words
 from .pool import Request
 from .transport import Transport

@@ -148,7 +148,9 @@ class Pool:
         line = f"{request.method} {where}/v1/{request.target} HTTP/1.1\r\n{head}"
         if request.method == "GET":
             return f"{line}\r\n".encode()
-        return f"{line}Content-Length: {len(request.body)}\r\n\r\n".encode() + request.body
+        # Vault takes a PATCH only as what it is; of any other body it assumes JSON.
+        kind = "Content-Type: application/merge-patch+json\r\n" if request.method == "PATCH" else ""
+        return f"{line}{kind}Content-Length: {len(request.body)}\r\n\r\n".encode() + request.body
 
     def _head(self, token: str, namespace: str, host: Host) -> str:
         # X-Vault-Request: agents and proxies of Vault can be told to refuse requests without it.
