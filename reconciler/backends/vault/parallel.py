@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -18,49 +18,36 @@ R = TypeVar("R")
 _HANDFUL = 32
 
 
-class _Done:
-    """A worker has ended; with the error that ended it, if any."""
-
-    def __init__(self, error: BaseException | None) -> None:
-        self.error = error
-
-
 def in_parallel(executor: Executor, width: int, work: Callable[[T], R], inputs: Sequence[T]) -> Iterator[R]:
     """Yield `work(each)` for all inputs, in no order. The first error is raised here and ends the rest.
 
     Leaving the loop early, an exception in it or Ctrl-C stop the workers after the input each is at.
     """
     waiting = deque(inputs)  # popleft is atomic: no lock
-    results: SimpleQueue[list[R] | _Done] = SimpleQueue()
+    results: SimpleQueue[list[R] | Future[None]] = SimpleQueue()
 
     def drain() -> None:
         handful: list[R] = []
-        error: BaseException | None = None
-        try:
-            while True:
-                try:
-                    each = waiting.popleft()
-                except IndexError:
-                    break
-                handful.append(work(each))
-                if len(handful) >= _HANDFUL:
-                    results.put(handful)
-                    handful = []
-        except BaseException as caught:  # noqa: BLE001  # carried to the consumer, which raises it
-            error = caught
+        while True:
+            try:
+                each = waiting.popleft()
+            except IndexError:
+                break
+            handful.append(work(each))
+            if len(handful) >= _HANDFUL:
+                results.put(handful)
+                handful = []
         results.put(handful)
-        results.put(_Done(error))
 
     workers = min(width, len(waiting))
     try:
         for _ in range(workers):
-            executor.submit(drain)
+            executor.submit(drain).add_done_callback(results.put)
         while workers:
             got = results.get()
-            if isinstance(got, _Done):
+            if isinstance(got, Future):
                 workers -= 1
-                if got.error:
-                    raise got.error
+                got.result()  # raises what ended the worker
             else:
                 yield from got
     finally:
