@@ -270,6 +270,24 @@ def test_a_login_that_came_to_its_maximum_is_made_anew(vault: VaultClient, appro
     login.close()
 
 
+@pytest.mark.usefixtures("jwt")
+def test_a_login_whose_credential_is_used_up_lasts_to_its_end(vault: VaultClient, issuer: Issuer) -> None:
+    vault.write(
+        "auth/jwt/role/plan",
+        {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_type": "batch", "token_ttl": "5m"},
+    )
+    clock = Clock()
+    environ = {"T": issuer.issue(aud="vault")}
+    login = Login(vault.transport, Auth(method="jwt", role="plan", jwt="env:T"), environ, clock=clock)
+    token = login.token()
+    environ["T"] = issuer.issue(aud="vault", exp=1)
+    clock.now += 290
+    assert login.token() == token
+    clock.now += 11
+    with pytest.raises(BackendError, match="was refused"):
+        login.token()
+
+
 def test_a_given_token_that_cannot_be_renewed_is_used_to_its_end(vault: VaultClient) -> None:
     made = vault.write("auth/token/create", {"ttl": "5m", "renewable": False})
     clock = Clock()

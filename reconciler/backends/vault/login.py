@@ -63,6 +63,7 @@ class Login:
         self._lasts = 0.0  # seconds that the login had when it was new
         self._token = ""
         self._renew_at = 0.0
+        self._until = 0.0  # when the first of the tokens ends
 
     def token(self) -> str:
         """Return a valid token; log in or renew where needed. Raises BackendError, Unavailable."""
@@ -80,18 +81,28 @@ class Login:
         self._lasts = own.until - self._clock()
         self._keep(own, self._child_of(own))
 
+    def _begin_again(self) -> None:
+        try:
+            self._begin()
+        except Unavailable:
+            raise
+        except BackendError:
+            if self._clock() >= self._until:
+                raise
+            self._renew_at = self._until  # the credential is used up (a CI job's JWT lasts minutes), the token not yet
+
     def _keep(self, own: Grant, child: Grant | None) -> None:
         self._own, self._child = own, child
         self._token = child.token if child else own.token
-        left = min(own.until, child.until if child else inf) - self._clock()
+        self._until = min(own.until, child.until if child else inf)
         # At least a second, or a token near its end would be renewed at every request.
-        self._renew_at = self._clock() + max(left * _RENEW_AT, 1.0)
+        self._renew_at = self._clock() + max((self._until - self._clock()) * _RENEW_AT, 1.0)
 
     def _renew(self, own: Grant) -> None:
         renewed = self._renewed(own)
         if renewed is None or (renewed.until - self._clock()) * _WORN_OUT < self._lasts:
             if not self._given:
-                return self._begin()
+                return self._begin_again()
             renewed = own._replace(until=inf)  # there is no other: the server will say when it is over
         child = self._child and (self._renewed(self._child) or self._child_of(renewed))
         return self._keep(renewed, child)
