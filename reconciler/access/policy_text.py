@@ -44,23 +44,23 @@ def _decode(path: str, body: Any) -> Rule:
     if not isinstance(body, tuple):
         raise refused(path, "must be a block of attributes")
     rule: dict[str, Any] = {"path": path, "capabilities": []}
-    old = ""
+    single: dict[str, Any] = {}
     for keys, value in body:
         name = keys[0]
-        if len(keys) > 1:
+        if len(keys) > 1 and name != "comment":
             raise refused(path, f"{name} takes no second name")
         if name in LISTS:
             rule[name] = [*rule.get(name, ()), *_texts(path, name, value)]
         elif name in PARAMETERS:
             _add_parameters(rule.setdefault(name, {}), path, name, value)
-        elif name == "policy":
-            old = _scalar_text(path, name, value)
         else:
-            rule[name] = _attribute(path, name, value)
+            single[name] = value  # of several the last one counts, and the others may be nonsense
+    old = _scalar_text(path, "policy", single.pop("policy", ""))
     if old and old not in _OLD_POLICIES:
         raise refused(path, f"policy {old!r} does not exist (write capabilities)")
     if old:
         rule["capabilities"] = ["deny"] if old == "deny" else [*rule["capabilities"], *_OLD_POLICIES[old]]
+    rule |= {name: _attribute(path, name, value) for name, value in single.items()}
     return rule  # type: ignore[return-value]  # its keys were checked one by one
 
 

@@ -6,8 +6,10 @@ alone, and the old `policy = "write"` is spelled out.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Required
 
@@ -25,6 +27,8 @@ CAPABILITIES: Final = ("create", "read", "update", "patch", "delete", "list", "s
 
 # A deny ends the server's reading of a rule: nothing after it has an effect.
 _KEPT_BY_DENY: Final = frozenset({"path", "capabilities", "expiration", "comment"})
+
+_MOMENT: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d)")
 
 Scalar = str | int | float | bool
 _CapabilitySet = Annotated[StringSet, WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(CAPABILITIES)}})]
@@ -139,8 +143,21 @@ def _check_limits(path: str, rule: Mapping[str, Any]) -> None:
     shortest, longest = rule.get("min_wrapping_ttl", 0), rule.get("max_wrapping_ttl", 0)
     if shortest and longest and longest < shortest:
         raise refused(path, "max_wrapping_ttl is less than min_wrapping_ttl")
+    if not _is_moment(rule.get("expiration", "")):
+        raise refused(path, f"expiration {rule['expiration']!r} is not a time (write 2027-01-31T12:00:00Z)")
     if "list_scan_response_keys_filter_path" in rule and "list" not in rule["capabilities"]:
         raise refused(path, "list_scan_response_keys_filter_path needs the capability 'list'")
+
+
+def _is_moment(text: str) -> bool:
+    """Whether the server takes it: RFC 3339, or seconds since 1970."""
+    if not (match := _MOMENT.fullmatch(text)):
+        return not text or text.removeprefix("-").isdecimal()
+    try:
+        datetime(*map(int, match.groups()))  # type: ignore[arg-type]  # only whether there is such a day
+    except ValueError:
+        return False
+    return True
 
 
 def _merge(first: Rule, second: Rule) -> Rule:
@@ -158,6 +175,8 @@ def _merge(first: Rule, second: Rule) -> Rule:
         limits = [rule[name] for rule in (first, second) if name in rule]  # type: ignore[literal-required]
         if limits:
             made[name] = min(limits)
+    # The server takes such a pair and then allows nothing; one rule that says so it would refuse.
+    _check_limits(made["path"], made)
     return made  # type: ignore[return-value]
 
 
