@@ -95,7 +95,8 @@ def check_source(source: object, *, writable: bool = False) -> str:
     scheme, colon, rest = source.partition(":")
     allowed = ("vault", "aws") if writable else ("env", "file", "vault", "aws")
     if not colon or scheme not in allowed or not rest:
-        raise ValueError(f"source {source!r} must start with one of: {', '.join(f'{name}:' for name in allowed)}")
+        # Not shown: somebody may have written the value itself.
+        raise ValueError(f"a source must start with one of: {', '.join(f'{name}:' for name in allowed)}")
     if scheme == "env" and rest.upper().startswith(FORBIDDEN_ENV):
         raise ValueError(f"{rest} is never readable from desired state ({', '.join(f'{p}*' for p in FORBIDDEN_ENV)})")
     if scheme == "vault" and not rest.partition("#")[2]:

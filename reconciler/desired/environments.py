@@ -23,7 +23,8 @@ from .wording import faults, suggestion
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+Name = Annotated[str, Field(pattern=f"^{_FILE_NAME.pattern}$")]
 Settings = Mapping[str, JsonValue]
 
 
@@ -173,6 +174,8 @@ def read_environment(tree: Tree, name: str | None = None) -> Environment:
 def environment_document(tree: Tree, name: str) -> Document:
     """Parse an environment's file. Raises Invalid."""
     path = tree.environments()[name]
+    if not _FILE_NAME.fullmatch(name):
+        raise Invalid([Problem(path, "", f"`{name}` is no name for an environment", "letters, digits, ., _ and -, in one folder")])
     documents = parse(Source(path, tree.files[path])).documents
     if len(documents) != 1:
         what = "is empty" if not documents else f"holds {len(documents)} documents"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import NamedTuple
 
 from reconciler.core.errors import Invalid, Problem, ReconcilerError, Usage
 
-from .tree import FOLDERS, MAX_FILE_BYTES, Tree
+from .tree import FOLDERS, MAX_FILE_BYTES, Tree, too_large
 
 _DEEPEN = "fetch the whole history: git fetch --unshallow; in GitHub Actions, actions/checkout with fetch-depth: 0"
-_KINDS = {"120000": "is a symbolic link, which could point outside the repository", "160000": "is a submodule"}
+_COMMIT_ITSELF = "commit the file itself"
+_REFUSED = {"120000": "is a symbolic link, which could point outside the repository", "160000": "is a submodule"}
 
 
 class _Entry(NamedTuple):
@@ -39,7 +41,7 @@ class Repository:
         if not self._run("rev-parse", "--verify", "--quiet", "HEAD", allow=(0, 1, 128)).stdout:
             raise Usage("the repository has no commit yet (git add -A && git commit)")
         if self.is_shallow():
-            raise Usage(f"commit {ref!r} is not in this shallow clone ({_DEEPEN})")
+            raise ReconcilerError(f"commit {ref!r} is not in this shallow clone ({_DEEPEN})")
         raise Usage(f"{ref!r} is no commit, branch or tag of this repository")
 
     def read(self, commit: str) -> Tree:
@@ -128,32 +130,37 @@ def _entry(line: bytes) -> _Entry:
 
 def _entry_problems(entries: Iterable[_Entry]) -> Iterator[Problem]:
     for entry in entries:
-        if entry.mode in _KINDS:
-            yield Problem(entry.path, "", _KINDS[entry.mode], "commit the file itself")
+        if entry.mode in _REFUSED:
+            yield Problem(entry.path, "", _REFUSED[entry.mode], _COMMIT_ITSELF)
         elif entry.size > MAX_FILE_BYTES:
             yield too_large(entry.path, entry.size)
-
-
-def too_large(path: str, size: int) -> Problem:
-    """The problem of a file that no parser is fed."""
-    return Problem(path, "", f"is {size / 1e6:.1f} MB; at most {MAX_FILE_BYTES / 1e6:.0f} MB are read", "split it into several files")
 
 
 def _from_disk(folder: Path, paths: Iterable[str]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     problems: list[Problem] = []
+    linked = _linked_folders(folder, paths)
     for path in paths:
-        there = folder / path
-        if there.is_symlink() or there.is_dir():
-            problems.append(Problem(path, "", _KINDS["120000" if there.is_symlink() else "160000"], "commit the file itself"))
-        elif there.exists():  # a tracked file that was deleted is listed too
-            size = there.stat().st_size
-            if size > MAX_FILE_BYTES:
-                problems.append(too_large(path, size))
-            else:
-                files[path] = there.read_bytes()
+        try:
+            found = os.lstat(folder / path)
+        except FileNotFoundError:
+            continue  # deleted, but still in the index
+        if stat.S_ISLNK(found.st_mode) or os.path.dirname(path) in linked:
+            problems.append(Problem(path, "", _REFUSED["120000"], _COMMIT_ITSELF))
+        elif stat.S_ISDIR(found.st_mode):
+            problems.append(Problem(path, "", _REFUSED["160000"], _COMMIT_ITSELF))
+        elif found.st_size > MAX_FILE_BYTES:
+            problems.append(too_large(path, found.st_size))
+        else:
+            files[path] = (folder / path).read_bytes()
     _refuse(problems)
     return files
+
+
+def _linked_folders(folder: Path, paths: Iterable[str]) -> frozenset[str]:
+    """The folders of these paths that lie behind a symbolic link."""
+    folders = {os.path.dirname(path) for path in paths}
+    return frozenset(name for name in folders if os.path.realpath(folder / name) != os.path.join(os.path.realpath(folder), name))
 
 
 def _refuse(problems: Iterable[Problem]) -> None:

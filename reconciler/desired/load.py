@@ -39,6 +39,8 @@ class Desired:
     templates: tuple[str, ...] = ()
     dangling: tuple[tuple[Address, Ref], ...] = ()
     """References to nothing that is declared: whether it exists is for the server to say."""
+    unresolved: tuple[str, ...] = ()
+    """The same in words, for when no server is asked."""
     notes: tuple[str, ...] = ()
 
 
@@ -75,7 +77,8 @@ def _whole(reading: Reading, today: datetime.date) -> Desired:
         tuple(reading.exceptions),
         tuple(sorted(reading.templates)),
         references.dangling,
-        (*references.notes, *_expired(lifts, today)),
+        references.notes,
+        (*reading.ground.tree.unread(), *_expired(lifts, today)),
     )
 
 

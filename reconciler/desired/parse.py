@@ -20,7 +20,7 @@ from reconciler.core.errors import Invalid, Problem
 
 from .compose import FASTEST, compose
 from .source import Document, Source
-from .tree import MAX_FILE_BYTES
+from .tree import MAX_FILE_BYTES, too_large
 
 MAX_EXPANDED = 100_000  # nodes of one document after its aliases are expanded: an anchor bomb stops here
 
@@ -119,8 +119,8 @@ def _word(node: Node) -> str | int | float | bool | None:
     try:
         return core_word(node.value)
     except ValueError:
-        remedy = f'write "{node.value}" if it is text; octal numbers begin with 0o'
-        _fail(node, f"{node.value} is read as different numbers by different programs", remedy)
+        # Not shown: it may be a PIN.
+        _fail(node, "a number with leading zeros, or beyond all measure, is read differently by every program", "quote it if it is text")
 
 
 def _check_tag(node: Node) -> None:
@@ -161,8 +161,7 @@ def _children(node: Node) -> Iterator[Node]:
 def decoded(source: Source) -> str:
     """Return the text, if it is text. Raises Invalid."""
     if len(source.text) > MAX_FILE_BYTES:
-        what = f"is {len(source.text) / 1e6:.1f} MB; at most {MAX_FILE_BYTES / 1e6:.0f} MB are read"
-        raise Invalid([Problem(source.file, "", what, "split it into several files")])
+        raise Invalid([too_large(source.file, len(source.text))])
     try:
         text = source.text.decode()
     except UnicodeDecodeError as error:

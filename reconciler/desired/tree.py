@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from reconciler.core.errors import Problem
 
 FOLDERS = ("desired-state", "templates")
 ENVIRONMENTS = "desired-state/environments/"
@@ -40,8 +42,22 @@ class Tree:
         found = (path for path in sorted(self.files) if path.startswith(TEMPLATES) and path.endswith(TEMPLATE_SUFFIX))
         return {path.removeprefix(TEMPLATES).removesuffix(TEMPLATE_SUFFIX): path for path in found}
 
+    def unread(self) -> Iterator[str]:
+        """Files that look as if they were meant to be read, but are not."""
+        read = {*self.templates().values()}
+        for path in sorted(self.files):
+            if path.endswith(".j2") and path not in read:
+                yield f"{path} is not read (templates are {TEMPLATES}NAME{TEMPLATE_SUFFIX})"
+            elif path.startswith(TEMPLATES) and path.endswith(YAML_SUFFIXES):
+                yield f"{path} is not read (documents lie in desired-state/)"
+
     def _yaml(self, folder: str) -> list[str]:
         return sorted(path for path in self.files if path.startswith(folder) and path.endswith(YAML_SUFFIXES))
+
+
+def too_large(path: str, size: int) -> Problem:
+    """The problem of a file that no parser is fed."""
+    return Problem(path, "", f"is {size / 1e6:.1f} MB; at most {MAX_FILE_BYTES / 1e6:.0f} MB are read", "split it into several files")
 
 
 def _stem(path: str, folder: str) -> str:

@@ -130,7 +130,7 @@ def _fields(model: type[BaseModel], path: Path) -> Iterator[str]:
         inner = [found for owner in models if part in owner.model_fields for found in _models(owner.model_fields[part].annotation)]
         models = inner or models
     for owner in models:
-        yield from owner.model_fields
+        yield from (field.alias or name for name, field in owner.model_fields.items())
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
