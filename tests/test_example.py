@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 
 from reconciler.dev.process import clean_environment
 from reconciler.dev.scaffold import first_commit, scaffold
-from reconciler.dev.servers import Server
+from reconciler.dev.servers import start_bao_dev
 from reconciler.dev.up import Endpoints, variables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,10 +39,11 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, bao: Server, namespace: str, moto: str) -> Site:
-    endpoints = Endpoints(bao.address, bao.token, moto)
-    settings = variables(endpoints) | {"VAULT_NAMESPACE": namespace, "RECONCILE_ENV": "dev"}
-    return Site(tmp_path / "repo", clean_environment(tmp_path, **settings))
+def site(tmp_path: Path, moto: str) -> Iterator[Site]:
+    # A server of its own: rate limits stand in the root namespace only, where tests would meet each other.
+    with start_bao_dev(tmp_path / "bao") as bao:
+        settings = variables(Endpoints(bao.address, bao.token, moto)) | {"RECONCILE_ENV": "dev"}
+        yield Site(tmp_path / "repo", clean_environment(tmp_path, **settings))
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def example(site: Site) -> Site:
 
 
 def test_example_is_valid_in_every_environment() -> None:
-    done = subprocess.run([RECONCILE, "--repo", ROOT, "validate", "--all"], capture_output=True, text=True, check=False)
+    done = subprocess.run([RECONCILE, "--repo", ROOT, "validate"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     for environment in ("dev", "staging", "prod"):
         assert f"{environment}: " in done.stdout
