@@ -73,7 +73,7 @@ class ClientPool:
         declared = self._environment.vault.get(instance)
         if declared is None:
             raise Usage(f"the environment {self._environment.name} declares no vault instance {instance}")
-        transport = Transport(connection_from(self._environ, declared.address, declared.namespace))
+        transport = Transport(connection_from(self._environ, declared.address, declared.namespace or None))
         login = Login(transport, getattr(declared.auth, self._purpose), self._environ, marks=self._marks)
         client = connect(transport, login.token)
         self._open.callback(client.close)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from reconciler.backends.vault.client import VaultClient
+from reconciler.ledger.kv import KvShelf
+from reconciler.ledger.lock import Lock
 from tests.cli.site import Site
 
 POLICY = """\
@@ -325,22 +327,12 @@ def test_rollback_on_failure_undoes_what_was_applied(site: Site, vault: VaultCli
     assert vault.read("sys/policies/acl/readers") is None
 
 
-def test_a_held_lock_refuses_at_once_and_names_its_holder(two_commits: Site) -> None:
-    from reconciler.ledger.lock import Lock
-    from reconciler.ledger.kv import KvShelf
-
+def test_a_held_lock_refuses_at_once_and_names_its_holder(two_commits: Site, vault: VaultClient) -> None:
     two_commits.apply()
-    shelf = KvShelf(_client(two_commits), "reconciler", "genesis/dev", lambda _s: None)
+    shelf = KvShelf(vault, "reconciler", "genesis/dev", lambda _s: None)
     with Lock(shelf).acquire("somebody", "run-1"):
         held = two_commits.run("apply", "--yes")
         assert held.code == 4
         assert "somebody" in held.err
         assert two_commits.run("lock", "status", "-o", "json").json["owner"] == "somebody"
 
-
-def _client(site: Site) -> VaultClient:
-    from reconciler.backends.vault.client import connect
-    from reconciler.backends.vault.connection import Connection
-    from reconciler.backends.vault.transport import Transport
-
-    return connect(Transport(Connection(site.environ["VAULT_ADDR"], site.namespace)), site.environ["VAULT_TOKEN"])
