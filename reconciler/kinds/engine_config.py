@@ -217,7 +217,7 @@ def _refs(name: str, _spec: EngineConfigSpec) -> Iterator[Ref]:
 def _check(name: str, spec: EngineConfigSpec) -> Iterator[str]:
     last = name.rpartition("/")[2]
     # Without the mounts at hand a name may be read in two ways: "x/keys" is a part of x, or the KV mount x/keys itself.
-    readings = {part or "a KV mount": PARTS[part].sort for part in ("", last) if part in PARTS}
+    readings = {part or "a KV mount": PARTS[part].sort for part in (last, "") if part in PARTS}
     yield from misfits(spec, readings)
     if last == "ca" and (spec.private_key is None) != (spec.public_key is None):
         yield "private_key and public_key are given together, or neither (then the server makes them)"
