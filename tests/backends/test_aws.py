@@ -145,6 +145,12 @@ def test_a_bad_login_is_an_error_and_no_denial(endpoint: Endpoint, code: str, sa
     assert not isinstance(caught.value, Denied)  # it would make everything "unknown" instead of stopping
 
 
+def test_what_something_else_still_holds_is_not_deleted_and_that_is_said(endpoint: Endpoint) -> None:
+    endpoint.script = [Said(409, "DeleteConflict", "Cannot delete a policy attached to entities.")]
+    with pytest.raises(BackendError, match="iam:DeletePolicy on arn:x: something still uses it"):
+        endpoint.client().change("iam", "delete_policy", PolicyArn="arn:x")
+
+
 def test_no_credentials_at_all_is_said_in_words(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     for role in ("", "arn:aws:iam::123456789012:role/x"):
