@@ -16,6 +16,8 @@ from reconciler.core.resource import Spec
 from reconciler.core.secret import Reveal
 from reconciler.core.values import StringMap, Text
 
+from .listed import understood
+
 _NOT_HERE = "audit devices exist in the root namespace only"
 
 
@@ -39,8 +41,9 @@ def _read(client: VaultClient, names: Names) -> Reading[AuditDeviceSpec]:
             raise
         return Reading({}, tuple(Gap(name, "sys/audit", "read", _NOT_HERE) for name in sorted(names.wanted)))
     devices = {name.rstrip("/"): body for name, body in (found or {}).items() if isinstance(body, dict)}
-    live = {name: Live(AuditDeviceSpec.from_live(body)) for name, body in devices.items() if names.everything or name in names.wanted}
-    return Reading(live, (), frozenset(devices) - live.keys())
+    read = devices if names.everything else {name: body for name, body in devices.items() if name in names.wanted}
+    live, gaps = understood(read, lambda _: "sys/audit", lambda body: Live(AuditDeviceSpec.from_live(body)))
+    return Reading(live, gaps, frozenset(devices) - read.keys())
 
 
 def _write(client: VaultClient, change: Change[AuditDeviceSpec], _reveal: Reveal) -> None:

@@ -9,13 +9,13 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from reconciler.backends.vault.client import VaultClient
 from reconciler.core.change import Change
-from reconciler.core.errors import BackendError, Denied
-from reconciler.core.kind import Gap, Kind, Live, Names, Reading, Ref
+from reconciler.core.errors import BackendError
+from reconciler.core.kind import Gap, Kind, Names, Reading, Ref
 from reconciler.core.resource import Spec
 from reconciler.core.secret import Reveal, Secret
 from reconciler.core.values import StringList, StringSet, Text
 
-from .mount_config import body_for, misfits, says_nothing
+from .mount_config import body_for, misfits, read_configs, says_nothing
 
 
 def _pems(given: object) -> object:
@@ -94,13 +94,8 @@ def _read(client: VaultClient, names: Names) -> Reading[AuthConfigSpec]:
         if mounts is None:
             gaps.append(Gap("", "sys/auth", "read"))
         asked |= {_path(name): name for name, body in (mounts or {}).items() if body.get("type") in SORTS}
-    live: dict[str, Live[AuthConfigSpec]] = {}
-    for path, body in client.read_many(list(asked)):
-        if isinstance(body, Denied):
-            gaps.append(Gap(asked[path], path, "read"))
-        elif body is not None and not says_nothing(spec := AuthConfigSpec.from_live(body)):
-            live[asked[path]] = Live(spec)
-    return Reading(live, tuple(sorted(gaps)))
+    live, more = read_configs(client, asked, AuthConfigSpec)
+    return Reading(live, tuple(sorted([*gaps, *more])))
 
 
 def _write(client: VaultClient, change: Change[AuthConfigSpec], reveal: Reveal) -> None:

@@ -15,7 +15,7 @@ from reconciler.core.resource import Spec
 from reconciler.core.secret import Reveal, Secret
 from reconciler.core.values import Seconds, StringSet, Text
 
-from .mount_config import body_for, longest, misfits, says_nothing
+from .mount_config import body_for, longest, misfits, read_configs, says_nothing
 
 
 def _key(given: object) -> object:
@@ -161,13 +161,8 @@ def _read(client: VaultClient, names: Names) -> Reading[EngineConfigSpec]:
             for part, (engine, _) in PARTS.items()
             if body.get("type") == engine
         }
-    live: dict[str, Live[EngineConfigSpec]] = {}
-    asked = {_path(*place): name for name, place in places.items() if place[1] != "ca"}
-    for path, body in client.read_many(list(asked)):
-        if isinstance(body, Denied):
-            gaps.append(Gap(asked[path], path, "read"))
-        elif body is not None and not says_nothing(spec := EngineConfigSpec.from_live(body)):
-            live[asked[path]] = Live(spec)
+    live, more = read_configs(client, {_path(*place): name for name, place in places.items() if place[1] != "ca"}, EngineConfigSpec)
+    gaps += more
     for name, (mount, part) in places.items():
         if part == "ca":
             gaps += _read_ca(client, name, mount, live)

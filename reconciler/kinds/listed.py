@@ -23,6 +23,26 @@ from reconciler.core.secret import Reveal, Secret
 Body = Mapping[str, Any]
 
 
+def not_understood(name: str, path: str, wrong: ValidationError) -> Gap:
+    """One object that our model cannot hold must not blank its kind. Values may be private, so only fields are named."""
+    fields = ", ".join(sorted({".".join(map(str, error["loc"])) for error in wrong.errors()}))
+    return Gap(name, path, "", f"the server's answer has values that are not understood in: {fields}")
+
+
+def understood(
+    bodies: Mapping[str, Body], path: Callable[[str], str], parse: Callable[[Body], Live[S]]
+) -> tuple[dict[str, Live[S]], tuple[Gap, ...]]:
+    """Parse bodies by name; those that our model cannot hold become gaps."""
+    live: dict[str, Live[S]] = {}
+    gaps = []
+    for name, body in bodies.items():
+        try:
+            live[name] = parse(body)
+        except ValidationError as wrong:
+            gaps.append(not_understood(name, path(name), wrong))
+    return live, tuple(gaps)
+
+
 def body_of(spec: Spec, reveal: Reveal) -> dict[str, Any]:
     """A spec as the server takes it: every field, since an omitted one would keep its old value; None is left out."""
     body: dict[str, Any] = {}
@@ -181,9 +201,7 @@ def _fetch(client: VaultClient, batch: _Batch[S], gaps: list[Gap]) -> tuple[dict
             try:
                 live[name] = batch.folder.parse(body)
             except ValidationError as wrong:
-                # One object that our model cannot hold must not blank its kind; values may be private, so only fields are named.
-                fields = ", ".join(sorted({".".join(map(str, error["loc"])) for error in wrong.errors()}))
-                gaps.append(Gap(name, batch.folder.at(name), "", f"the server's answer has values that are not understood in: {fields}"))
+                gaps.append(not_understood(name, batch.folder.at(name), wrong))
     return live, denied
 
 

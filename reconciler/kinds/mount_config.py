@@ -12,9 +12,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.core.resource import Spec
+from reconciler.backends.vault.client import VaultClient
+from reconciler.core.errors import Denied
+from reconciler.core.kind import Gap, Live
+from reconciler.core.resource import S, Spec
 from reconciler.core.secret import Reveal, Secret
 from reconciler.core.values import parse_duration
+
+from .listed import understood
+
+
+def read_configs(client: VaultClient, asked: Mapping[str, str], spec: type[S]) -> tuple[dict[str, Live[S]], list[Gap]]:
+    """Read configurations, given as path to name. One in which every field has its default is left out."""
+    gaps: list[Gap] = []
+    bodies: dict[str, Mapping[str, Any]] = {}
+    for path, body in client.read_many(list(asked)):
+        if isinstance(body, Denied):
+            gaps.append(Gap(asked[path], path, "read"))
+        elif body is not None:
+            bodies[asked[path]] = body
+    paths = {name: path for path, name in asked.items()}
+    live, odd = understood(bodies, paths.__getitem__, lambda body: Live(spec.from_live(body)))
+    return {name: one for name, one in live.items() if not says_nothing(one.spec)}, [*gaps, *odd]
 
 
 def body_for(sort: type[Spec], spec: Spec, reveal: Reveal) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from reconciler.core.resource import Spec
 from reconciler.core.secret import Reveal
 from reconciler.core.values import Seconds, StringMap, StringSet, Text
 
+from .listed import understood
 from .waiting import until
 
 # What the API nests in `config`, which our specs have flat.
@@ -126,8 +127,9 @@ def _read(spec: type[M], builtin: frozenset[str], auth: bool, client: VaultClien
     if found is None:
         return Reading({}, (Gap("", path, "read"),) if names.wanted or names.everything else ())
     ours = {name: body for name, body in found.items() if name not in builtin}
-    live = {name: _live(spec, body) for name, body in ours.items() if names.everything or name in names.wanted}
-    return Reading(live, (), frozenset(ours) - live.keys())
+    read = ours if names.everything else {name: body for name, body in ours.items() if name in names.wanted}
+    live, gaps = understood(read, lambda _: path, partial(_live, spec))
+    return Reading(live, gaps, frozenset(ours) - read.keys())
 
 
 def _write(folder: str, client: VaultClient, change: Change[M], _reveal: Reveal) -> None:
