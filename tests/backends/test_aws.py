@@ -147,8 +147,8 @@ def test_a_bad_login_is_an_error_and_no_denial(endpoint: Endpoint, code: str, sa
 
 def test_what_something_else_still_holds_is_not_deleted_and_that_is_said(endpoint: Endpoint) -> None:
     endpoint.script = [Said(409, "DeleteConflict", "Cannot delete a policy attached to entities.")]
-    with pytest.raises(BackendError, match="iam:DeletePolicy on arn:x: something still uses it"):
-        endpoint.client().change("iam", "delete_policy", PolicyArn="arn:x")
+    with pytest.raises(BackendError, match="iam:DeletePolicy on arn:aws:iam::123456789012:policy/x: something still uses it"):
+        endpoint.client().change("iam", "delete_policy", PolicyArn="arn:aws:iam::123456789012:policy/x")
 
 
 def test_no_credentials_at_all_is_said_in_words(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,7 +125,7 @@ def test_a_key_without_a_policy_has_the_default_one_and_drift_from_it_is_seen(aw
     put(aws, KEY, "alias/x", None, {})
     assert look(aws, KEY, "alias/x").policy == {}
     key = aws.call("kms", "describe_key", KeyId="alias/x")["KeyMetadata"]["KeyId"]
-    policy = document(allow("kms:*", Principal={"AWS": "*"}, Resource="*"))
+    policy = {"Version": "2012-10-17", "Statement": [allow("kms:*", Principal="*", Resource="*")]}
     aws.change("kms", "put_key_policy", KeyId=key, PolicyName="default", Policy=json.dumps(policy))
     drifted = look(aws, KEY, "alias/x")
     assert drifted.policy != {}
