@@ -20,16 +20,17 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # How often each way round the checkers is taken. A lower count is written here, a higher one never.
 CEILINGS = {
     r"# type: ignore": 12,
-    r"# noqa": 4,
-    r"except (Exception|BaseException)\b|except:": 1,  # around a single change in apply
+    r"# noqa": 3,
     r"pragma: no cover": 0,
 }
+
+SWALLOWED = 1  # broad excepts that do not raise again: the one around a single change in apply
 
 EMPTY_WORDS = frozenset(
     re.findall(r"\w+", "manager handler helper helpers util utils processor item items data info misc common base current existing actual")
 )
 # Names that others chose.
-GIVEN_NAMES = frozenset({"key_info", "data"})
+GIVEN_NAMES = frozenset({"key_info", "data", "allowed_common_names", "use_csr_common_name"})
 LONGEST_FILE = 250
 LONGEST_CLASS = 150
 LONGEST_FUNCTION = 45
@@ -61,7 +62,7 @@ def definitions(file: Path) -> Iterator[Definition]:
 
 
 def words(name: str) -> set[str]:
-    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+\d*|[A-Z]+(?![a-z])", name)}
 
 
 def test_packages_import_only_what_the_contracts_allow() -> None:
@@ -86,6 +87,25 @@ def test_escapes_from_the_checkers_only_become_fewer(escape: str) -> None:
         if re.search(escape, line)
     ]
     assert len(found) <= CEILINGS[escape], "\n".join(found)
+
+
+def test_errors_are_swallowed_whole_in_one_place_only() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ExceptHandler) and is_broad(node.type) and not raises_again(node)
+    ]
+    assert len(found) <= SWALLOWED, "\n".join(found)
+
+
+def is_broad(caught: ast.expr | None) -> bool:
+    return caught is None or (isinstance(caught, ast.Name) and caught.id in ("Exception", "BaseException"))
+
+
+def raises_again(clause: ast.ExceptHandler) -> bool:
+    last = clause.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
 
 
 def test_each_escape_gives_its_reason() -> None:

@@ -29,7 +29,7 @@ class Auth(BaseModel):
     audience: str = Field(default="", description="for `jwt: github`: the audience to ask GitHub for")
     jwt: Annotated[str, Field(pattern=f"^github$|{_SOURCE}")] = Field(default="github", description="github, env:NAME or file:PATH")
     role_id: str = Field(default="env:VAULT_ROLE_ID", description="env:NAME, file:PATH, or the id itself, which is no secret")
-    secret_id: Source = "env:VAULT_SECRET_ID"  # noqa: S105  # the name of a variable
+    secret_id: Source = "env:VAULT_SECRET_ID"
     service_account: Source = Field(default=SERVICE_ACCOUNT, description="the Kubernetes service account token")
     token: Source | None = Field(default=None, description="env:NAME or file:PATH; default: as the Vault CLI finds it")
 

@@ -14,7 +14,7 @@ from reconciler.core.errors import Unavailable
 
 from .process import LOOPBACK, PortTaken, ask, await_line, await_status, binary, free_port, launch, stop
 
-DEV_TOKEN = "root"  # noqa: S105  # of servers that live in memory and on loopback only
+DEV_TOKEN = "root"  # of servers that live in memory and on loopback only
 BAO_READY = "server started!"  # said after the listeners are bound
 ATTEMPTS = 10  # ports tried; on a busy machine two or three are taken in between
 

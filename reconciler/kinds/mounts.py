@@ -108,7 +108,7 @@ class AuthMethodSpec(MountSpec):
     token_type: Annotated[
         Literal["default-service", "default-batch", "service", "batch"],
         BeforeValidator(lambda given: given or "default-service"),
-    ] = "default-service"  # noqa: S105  # a kind of token, not one
+    ] = "default-service"
     user_lockout_config: Lockout = Lockout()
 
 

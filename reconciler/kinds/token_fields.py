@@ -66,7 +66,7 @@ class TokenFields(Spec):
     token_explicit_max_ttl: Seconds = 0
     token_period: Seconds = 0
     token_num_uses: Count = 0
-    token_type: TokenType = "default"  # noqa: S105  # a sort of token, not one
+    token_type: TokenType = "default"
     token_bound_cidrs: TokenCidrs = ()
     token_no_default_policy: bool = False
     token_strictly_bind_ip: bool = False
@@ -84,9 +84,9 @@ def token_problems(_name: str, spec: TokenFields) -> Iterator[str]:
     """What the server would refuse, in words."""
     if 0 < spec.token_max_ttl < spec.token_ttl:
         yield f"token_ttl {show_duration(spec.token_ttl)} is larger than token_max_ttl {show_duration(spec.token_max_ttl)}"
-    if spec.token_type == "batch" and spec.token_num_uses:  # noqa: S105  # a sort of token, not one
+    if spec.token_type == "batch" and spec.token_num_uses:
         yield "token_type batch cannot be limited by token_num_uses"
-    if spec.token_type == "batch" and spec.token_period:  # noqa: S105  # a sort of token, not one
+    if spec.token_type == "batch" and spec.token_period:
         yield "token_type batch cannot be periodic (token_period)"
     if spec.token_strictly_bind_ip and spec.token_bound_cidrs:
         yield "token_strictly_bind_ip and token_bound_cidrs exclude each other"

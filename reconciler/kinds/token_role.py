@@ -29,7 +29,7 @@ class TokenRole(Spec):
     token_num_uses: Count = 0
     token_bound_cidrs: TokenCidrs = ()
     token_no_default_policy: bool = False
-    token_type: Literal["default-service", "default-batch", "service", "batch"] = "default-service"  # noqa: S105  # a sort of token, not one
+    token_type: Literal["default-service", "default-batch", "service", "batch"] = "default-service"
 
 
 ROLES = Folder("auth/token/roles", plain(TokenRole))
@@ -41,7 +41,7 @@ def _refs(_name: str, spec: TokenRole) -> Iterator[Ref]:
 
 
 def _problems(_name: str, spec: TokenRole) -> Iterator[str]:
-    if spec.token_type == "batch" and (spec.token_period or spec.renewable or not spec.orphan):  # noqa: S105  # a sort of token
+    if spec.token_type == "batch" and (spec.token_period or spec.renewable or not spec.orphan):
         yield "token_type batch needs orphan: true, renewable: false and no token_period"
 
 

@@ -27,7 +27,7 @@ RECENT_RUNS = 50
 LOAD_ATTEMPTS = 5
 STATE_FOLDER = "state/"
 RUNS_FOLDER = "runs/"  # never collected: history is kept
-SECRET_KEY = "hmac"  # noqa: S105  # the name of an entry of its own, so that a policy can deny it to the plan's login
+SECRET_KEY = "hmac"  # the name of an entry of its own, so that a policy can deny it to the plan's login
 
 
 class Version(NamedTuple):
