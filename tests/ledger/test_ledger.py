@@ -245,7 +245,12 @@ def test_a_damaged_chunk_is_named(folder: FileShelf, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b'{"format": 2}', "format 2.*upgrade"), (b"<html>", "cannot be read"), (b'{"format": 1}', "cannot be read"), (b"[]", "cannot be read")],
+    [
+        (b'{"format": 2}', "format 2.*upgrade"),
+        (b"<html>", "cannot be read"),
+        (b'{"format": 1}', "cannot be read"),
+        (b"[]", "cannot be read"),
+    ],
     ids=["newer", "not JSON", "half", "a list"],
 )
 def test_a_head_that_cannot_be_read_is_an_error_in_words(folder: FileShelf, content: bytes, words: str) -> None:
@@ -255,7 +260,9 @@ def test_a_head_that_cannot_be_read_is_an_error_in_words(folder: FileShelf, cont
 
 
 def record(name: str, outcome: str = "applied", value: int = 0) -> ObjectRecord:
-    return ObjectRecord(f"vault.policy/{name}", "update", {"ttl": value - 1}, {"ttl": value}, outcome, "" if outcome == "applied" else "why")
+    return ObjectRecord(
+        f"vault.policy/{name}", "update", {"ttl": value - 1}, {"ttl": value}, outcome, "" if outcome == "applied" else "why"
+    )
 
 
 def test_what_a_run_did_is_kept_object_by_object(shelf: Shelf) -> None:
