@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from hypothesis import settings
 
 from reconciler.dev.process import ask
 from reconciler.dev.servers import Server, start_bao_dev, start_bao_raft, start_moto
@@ -19,6 +20,9 @@ if TYPE_CHECKING:  # these import clients that most tests do not need
 # A developer's own login must never be what a test talks to.
 FOREIGN = ("VAULT_", "BAO_", "AWS_", "GITHUB_", "ACTIONS_", "RECONCILE_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
+# A machine that does other work too is slow at times: that is no failure of an example.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 
