@@ -30,7 +30,7 @@ EMPTY_WORDS = frozenset(
     re.findall(r"\w+", "manager handler helper helpers util utils processor item items data info misc common base current existing actual")
 )
 # Names that others chose.
-GIVEN_NAMES = frozenset({"key_info", "data", "allowed_common_names", "use_csr_common_name"})
+GIVEN_NAMES = frozenset({"key_info", "data", "_KV_DATA", "allowed_common_names", "use_csr_common_name"})
 LONGEST_FILE = 250
 LONGEST_CLASS = 150
 LONGEST_FUNCTION = 45

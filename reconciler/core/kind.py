@@ -132,7 +132,7 @@ class Kind(Generic[S, C]):
 
     def __post_init__(self) -> None:
         annotated = self.spec.model_fields.items()
-        object.__setattr__(self, "secrets", frozenset(name for name, info in annotated if _holds_secret(info.annotation)))
+        object.__setattr__(self, "secrets", frozenset(name for name, shape in annotated if _holds_secret(shape.annotation)))
 
     def is_builtin(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, glob) for glob in self.builtin)

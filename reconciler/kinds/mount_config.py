@@ -39,13 +39,13 @@ def read_configs(client: VaultClient, asked: Mapping[str, str], spec: type[S]) -
 def body_for(sort: type[Spec], spec: Spec, reveal: Reveal) -> dict[str, Any]:
     """The fields of one sort, as its endpoint takes them: all of them, since an omitted one may keep its old value."""
     body: dict[str, Any] = {}
-    for name, info in sort.model_fields.items():
+    for name, shape in sort.model_fields.items():
         value = getattr(spec, name)
         if isinstance(value, Secret):
             body[name] = reveal(value)
         elif value is not None:
             # Some endpoints keep a duration as the text that was sent, and cannot read a bare number later.
-            body[name] = f"{value}s" if _is_duration(info.metadata) else value
+            body[name] = f"{value}s" if _is_duration(shape.metadata) else value
     return body
 
 

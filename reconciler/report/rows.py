@@ -79,8 +79,8 @@ def _durations(spec: Spec | None) -> frozenset[str]:
     fields = type(spec).model_fields.items() if spec is not None else ()
     return frozenset(
         f"/{name}"
-        for name, info in fields
-        for entry in info.metadata
+        for name, shape in fields
+        for entry in shape.metadata
         if isinstance(entry, WithJsonSchema) and (entry.json_schema or {}).get("x-unit") == DURATION
     )
 
@@ -88,8 +88,8 @@ def _durations(spec: Spec | None) -> frozenset[str]:
 def _is_default(spec: Spec | None, field: Field) -> bool:
     if field.after in ([], {}, None, ""):
         return True
-    info = type(spec).model_fields.get(field.path[1:]) if spec is not None else None
-    return info is not None and not info.is_required() and info.get_default(call_default_factory=True, validated_data={}) == field.after
+    shape = type(spec).model_fields.get(field.path[1:]) if spec is not None else None
+    return shape is not None and not shape.is_required() and shape.get_default(call_default_factory=True, validated_data={}) == field.after
 
 
 def _field(field: Field, durations: frozenset[str], *, created: bool) -> Iterator[Detail]:

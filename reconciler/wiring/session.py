@@ -103,8 +103,8 @@ class Session:
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for number, earlier in before.items():
+                signal.signal(number, earlier)
 
     def about(self) -> str:
         """The instances, in words."""
