@@ -154,8 +154,15 @@ SAMPLES: dict[str, list[Sample]] = {
             {"tidy_revoked_certs": True, "pause_duration": "1s", "page_size": 10},
             (_engine("ca/pki", "pki"),),
         ),
-        Sample("pki/acme", {"eab_policy": "always-required"}, {"allow_role_ext_key_usage": True, "allowed_roles": "*"}, (_engine("pki", "pki"),)),
-        Sample("ssh/ca", {"key_type": "ed25519"}, {"key_type": "ec", "key_bits": 256}, (_engine("ssh", "ssh"),)),
+        Sample(
+            "pki/acme",
+            {"eab_policy": "always-required"},
+            {"allow_role_ext_key_usage": True, "allowed_roles": "*"},
+            (_engine("pki", "pki"),),
+        ),
+        Sample(
+            "ssh/ca", {"generate_signing_key": True, "key_type": "ed25519"}, {"key_type": "ec", "key_bits": 256}, (_engine("ssh", "ssh"),)
+        ),
     ],
     "vault.object": [
         Sample(

@@ -20,10 +20,11 @@ from reconciler.core.kind import AnyKind, Names, Reading
 from reconciler.core.resource import Origin, Resource
 from reconciler.core.secret import Secret
 from reconciler.dev.servers import Server
-from reconciler.kinds import auth_config, engine_config
+from reconciler.kinds import auth_config
 from reconciler.kinds.audit_device import AUDIT_DEVICE
 from reconciler.kinds.auth_config import AUTH_CONFIG
 from reconciler.kinds.engine_config import ENGINE_CONFIG
+from reconciler.kinds.engine_parts import PARTS
 from reconciler.kinds.mount_config import says_nothing
 from reconciler.kinds.mounts import AUTH_METHOD, SECRETS_ENGINE
 from reconciler.kinds.namespace import NAMESPACE
@@ -220,23 +221,23 @@ def test_a_name_that_no_engine_can_have_is_refused(name: str) -> None:
 
 
 def test_the_defaults_of_every_configuration_are_those_of_a_server(vault: VaultClient) -> None:
-    for engine in sorted({part.engine for part in engine_config.PARTS.values()}):
+    for engine in sorted({part.engine for part in PARTS.values()}):
         vault.write(f"sys/mounts/{engine}", {"type": "kv-v2" if engine == "kv" else engine})
     for method in auth_config.SORTS:
         vault.write(f"sys/auth/{method}", {"type": method})
     asked = 0
-    for part, (engine, sort) in engine_config.PARTS.items():
+    for part, (engine, sort) in PARTS.items():
         if part != "ca" and (body := vault.read(f"{engine}/config/{part}".rstrip("/"))):
             assert says_nothing(sort.from_live(body)), (part, body)
             assert body.keys() == sort.model_fields.keys(), part
             asked += 1
-    assert asked == len(engine_config.PARTS) - 1
+    assert asked == len(PARTS) - 1
     assert says_nothing(auth_config.CertConfig.from_live(vault.read("auth/cert/config") or {}))
 
 
 @pytest.mark.parametrize("config", [ENGINE_CONFIG, AUTH_CONFIG], ids=["engines", "methods"])
 def test_a_setting_that_two_sorts_share_has_one_default(config: AnyKind) -> None:
-    sorts = [part.sort for part in engine_config.PARTS.values()] if config is ENGINE_CONFIG else list(auth_config.SORTS.values())
+    sorts = [part.sort for part in PARTS.values()] if config is ENGINE_CONFIG else list(auth_config.SORTS.values())
     for sort in sorts:
         for name, field in sort.model_fields.items():
             assert config.spec.model_fields[name].get_default() == field.get_default(), name
@@ -249,6 +250,15 @@ def test_a_configuration_that_was_never_touched_is_absent_and_so_is_one_that_was
     assert set(read(ENGINE_CONFIG, vault, everything=True).live) == {"kv"}
     write(ENGINE_CONFIG, vault, "kv", None)
     assert read(ENGINE_CONFIG, vault, "kv").live == {}
+
+
+def test_a_secret_called_config_in_a_kv_mount_of_version_1_is_neither_read_nor_written(vault: VaultClient) -> None:
+    write(SECRETS_ENGINE, vault, "old", {"type": "kv"})
+    vault.write("old/config", {"max_versions": 7})
+    assert read(ENGINE_CONFIG, vault, "old", everything=True).live == {}
+    with pytest.raises(BackendError, match="not a kv mount of version 2"):
+        write(ENGINE_CONFIG, vault, "old", {"max_versions": 3})
+    assert vault.read("old/config") == {"max_versions": 7}
 
 
 def test_an_ssh_key_is_generated_once_and_not_again(vault: VaultClient) -> None:
