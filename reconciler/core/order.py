@@ -112,7 +112,7 @@ def _held(kinds: Kinds, address: Address, spec: Any) -> Iterable[Ref]:
 
 
 def find_cycle(graph: Graph) -> list[Address] | None:
-    """Some cycle of the graph, in order; None if there is none."""
+    """Some cycle of the graph, each waiting for the next; None if there is none."""
     left = _tangled(graph)
     if not left:
         return None
@@ -121,8 +121,9 @@ def find_cycle(graph: Graph) -> list[Address] | None:
     while here not in path:
         path[here] = None
         here = min(left[here])
-    cycle = list(path)
-    return cycle[cycle.index(here) :][::-1]
+    cycle = list(path)[list(path).index(here) :]
+    first = cycle.index(min(cycle))
+    return cycle[first:] + cycle[:first]
 
 
 def _tangled(graph: Graph) -> Graph:

@@ -45,8 +45,6 @@ class Secret(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_yaml(cls, given: Any) -> Any:
-        if isinstance(given, Secret):
-            return given
         if not isinstance(given, dict):
             raise ValueError('must be a reference such as {from: "vault:MOUNT/data/PATH#KEY"}, never a value')
         unknown = sorted(set(given) - {"from", "generate", "to"})
@@ -75,7 +73,7 @@ class Secret(BaseModel):
         return self.source.partition("#")[2]
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, _core: CoreSchema, _handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, _core: CoreSchema, _inner: Any) -> dict[str, Any]:
         pattern = "^(env:.+|file:.+|vault:.+#.+|aws:.+)$"
         return {
             "description": "where the value comes from; never the value itself",
