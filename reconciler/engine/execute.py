@@ -46,7 +46,10 @@ def execute(
     stopping: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Result, ...]:
-    """Do every change after those it waits for; `write` returns it as it was done. Once `stopping`, those in flight finish and the rest is skipped."""
+    """Do every change after those it waits for; `write` returns it as it was done.
+
+    Once `stopping`, those in flight finish and the rest is skipped.
+    """
     by_address = {change.address: change for change in changes}
     results: dict[Address, Result] = {}
     finished: queue.SimpleQueue[Result] = queue.SimpleQueue()
