@@ -46,6 +46,11 @@ _KEY_BITS = {"rsa": 2048, "ec": 256}  # what the server takes for 0
 _VALIDATIONS = ("email", "hostname")  # what the server takes for none
 
 
+def _issuer(given: object) -> object:
+    """An empty reference is the default issuer."""
+    return given or "default"
+
+
 def _spelled(given: object) -> object:
     """The server reads usages without regard to case and keeps what was written."""
     listed = given.split(",") if isinstance(given, str) else given
@@ -74,7 +79,7 @@ Usages = Annotated[StringSet, BeforeValidator(_spelled)]
 class PkiRole(Spec):
     """What may be in a certificate. Parts of the subject keep their order; other lists are sets. Durations in seconds."""
 
-    issuer_ref: str = "default"
+    issuer_ref: Annotated[str, BeforeValidator(_issuer)] = "default"
     ttl: Seconds = 0
     max_ttl: Seconds = 0
     not_before: Text = ""
@@ -89,7 +94,6 @@ class PkiRole(Spec):
     allow_ip_sans: bool = True
     allow_localhost: bool = True
     allow_subdomains: bool = False
-    allow_token_displayname: bool = False
     allow_wildcard_certificates: bool = True
     allowed_domains: StringSet = ()
     allowed_domains_template: bool = False

@@ -17,6 +17,11 @@ from reconciler.core.values import Seconds, StringMap, StringSet, Text, show_dur
 from .listed import Folder, body_of, plain
 
 
+def _issuer(given: object) -> object:
+    """An empty reference is the default issuer."""
+    return given or "default"
+
+
 def _lengths(given: object) -> object:
     """One length and a list of one are the same."""
     if not isinstance(given, Mapping):
@@ -58,7 +63,7 @@ class SshRole(Spec):
     default_extensions: StringMap = {}
     allowed_user_key_lengths: KeyLengths = {}
     algorithm_signer: Text = "default"
-    issuer_ref: Text = "default"
+    issuer_ref: Annotated[str, BeforeValidator(_issuer)] = "default"
     key_id_format: Text = ""
 
 
@@ -95,8 +100,8 @@ def _problems(_name: str, spec: SshRole) -> Iterator[str]:
         yield "key_type ca needs allow_user_certificates or allow_host_certificates"
     if spec.key_type == "otp" and not spec.default_user:
         yield "key_type otp needs default_user"
-    for name, info in SshRole.model_fields.items():
-        if getattr(spec, name) != info.default and not _applies(spec, name):
+    for name, shape in SshRole.model_fields.items():
+        if getattr(spec, name) != shape.default and not _applies(spec, name):
             yield f"{name} has no meaning with key_type {spec.key_type} (remove it)"
 
 

@@ -201,7 +201,7 @@ _ENGINE_SAMPLES = {
         Sample(
             "database/cache",
             CACHE | {"port": 6379},
-            CACHE | {"port": 6380, "tls": True},
+            CACHE | {"port": 6380, "persistence_mode": "ACLFILE"},
             (_engine("database"),),
             VALUES,
         ),
