@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Annotated, Any, Final, Required
+from typing import Annotated, Any, Final, Required, cast
 
 from pydantic import ConfigDict, WithJsonSchema, with_config
 
@@ -93,17 +93,20 @@ def _normal(rule: Rule) -> Rule:
     path = rule["path"].removeprefix("/")
     _check_path(path)
     capabilities = _capabilities(path, rule["capabilities"])
+    given: dict[str, Any] = {**rule}
     if capabilities == ("deny",):
-        rule = {key: value for key, value in rule.items() if key in _KEPT_BY_DENY}  # type: ignore[assignment]
-    if len(rule) == 2:  # the usual case: nothing else to look at
+        given = {name: value for name, value in given.items() if name in _KEPT_BY_DENY}
+    if len(given) == 2:  # the usual case: nothing else to look at
         return {"path": path, "capabilities": capabilities}
-    made: dict[str, Any] = {}
-    for name, value in rule.items():
-        made[name] = _normal_value(name, value)
-    made = {name: value for name, value in made.items() if value}
-    made |= {"path": path, "capabilities": capabilities}
+    normal = {name: _normal_value(name, value) for name, value in given.items()}
+    made = {name: value for name, value in normal.items() if value} | {"path": path, "capabilities": capabilities}
     _check_limits(path, made)
-    return {name: made[name] for name in Rule.__annotations__ if name in made}  # type: ignore[return-value]
+    return _in_order(made)
+
+
+def _in_order(made: Mapping[str, Any]) -> Rule:
+    """The same attributes in one order, so that one meaning is written as one text."""
+    return cast(Rule, {name: made[name] for name in Rule.__annotations__ if name in made})
 
 
 def _normal_value(name: str, value: Any) -> Any:
@@ -154,7 +157,8 @@ def _is_moment(text: str) -> bool:
     if not (match := _MOMENT.fullmatch(text)):
         return not text or text.removeprefix("-").isdecimal()
     try:
-        datetime(*map(int, match.groups()))  # type: ignore[arg-type]  # only whether there is such a day
+        year, month, day, hour, minute, second = map(int, match.groups())
+        datetime(year, month, day, hour, minute, second)
     except ValueError:
         return False
     return True
@@ -166,18 +170,19 @@ def _merge(first: Rule, second: Rule) -> Rule:
         return first
     if "deny" in second["capabilities"]:
         return second
-    made: dict[str, Any] = {**second, **first}
-    for name in LISTS & (first.keys() | second.keys()):
-        made[name] = tuple(sorted({*first.get(name, ()), *second.get(name, ())}))  # type: ignore[misc]
-    for name in PARAMETERS & first.keys() & second.keys():
-        made[name] = _merged_parameters(first[name], second[name])  # type: ignore[literal-required]
-    for name in (*TTLS, "pagination_limit"):
-        limits = [rule[name] for rule in (first, second) if name in rule]  # type: ignore[literal-required]
-        if limits:
-            made[name] = min(limits)
+    ours: dict[str, Any] = {**first}
+    theirs: dict[str, Any] = {**second}
+    made = theirs | ours
+    for name in made:
+        if name in LISTS:
+            made[name] = tuple(sorted({*ours.get(name, ()), *theirs.get(name, ())}))
+        elif name in PARAMETERS and name in ours and name in theirs:
+            made[name] = _merged_parameters(ours[name], theirs[name])
+        elif name in TTLS or name == "pagination_limit":
+            made[name] = min(rule[name] for rule in (ours, theirs) if name in rule)
     # The server takes such a pair and then allows nothing; one rule that says so it would refuse.
     _check_limits(made["path"], made)
-    return made  # type: ignore[return-value]
+    return _in_order(made)
 
 
 def _merged_parameters(first: Mapping[str, list[Scalar]], second: Mapping[str, list[Scalar]]) -> dict[str, list[Scalar]]:
