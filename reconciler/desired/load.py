@@ -42,6 +42,8 @@ class Desired:
     unresolved: tuple[str, ...] = ()
     """The same in words, for when no server is asked."""
     notes: tuple[str, ...] = ()
+    expressive: frozenset[Address] = frozenset()
+    """Addresses whose documents hold expressions: only they can name values that the server alone knows."""
 
 
 def load(
@@ -79,6 +81,7 @@ def _whole(reading: Reading, today: datetime.date) -> Desired:
         references.dangling,
         references.notes,
         (*reading.ground.tree.unread(), *_expired(lifts, today)),
+        frozenset(reading.expressive),
     )
 
 
@@ -92,10 +95,13 @@ def _unused(reading: Reading) -> Iterator[Problem]:
 
 
 def _credentials(reading: Reading, today: datetime.date) -> Iterator[Problem]:
+    said = {(wrong.where, wrong.address) for wrong in reading.problems}  # the model may have refused it already
     for document, address, finding in reading.findings:
         if not any(exempt.covers(CHECK, address, today) for exempt in reading.exceptions):
             what = f"`{shown_path(finding.path)}` holds {finding.sort} in plain text"
-            yield problem(document, address, Fault(finding.path, what, REMEDY))
+            found = problem(document, address, Fault(finding.path, what, REMEDY))
+            if (found.where, address) not in said:
+                yield found
 
 
 def _expired(lifts: Iterable[Approval | Exempt], today: datetime.date) -> Iterator[str]:

@@ -18,7 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 from reconciler.core.values import canonical_json
 
 from .capture import Capture, Rendered, Structure, indent, mark_lines, trim
-from .expressions import ATTRIBUTES, Evaluate, Unresolved, Variables, reference, unknown_name
+from .expressions import ATTRIBUTES, Evaluate, Unresolved, Variables, reference, unknown_name, whole
 from .wording import suggestion
 
 MAX_RENDERED = 5_000_000  # characters of one instance, as large as a file may be
@@ -87,7 +87,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         # One "x" * 10**9 would fill the memory of the machine; % formats with any width.
-        if isinstance(left, _SIZED) or isinstance(right, _SIZED) or (operator == "**" and abs(right) > 64):
+        if isinstance(left, _SIZED) or isinstance(right, _SIZED) or (operator == "**" and (abs(right) > 64 or abs(left) > 10**6)):
             raise Unresolved(f"`{operator}` is for numbers, and small ones", "use ~ to join text")
         return super().call_binop(context, operator, left, right)
 
@@ -186,7 +186,9 @@ def render(template: Template, arguments: Mapping[str, Any]) -> Rendered:
 
 def _plain(value: Any) -> Any:
     """Bring what an expression may yield to what YAML has."""
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, str):
+        return whole(value)
+    if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Undefined | _Reference):
         return str(value)  # raises, naming it

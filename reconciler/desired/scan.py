@@ -115,7 +115,7 @@ def _by_name(field: str, value: str) -> str:
     base64, hexadecimal = _entropies()
     # A text of n letters has at most log2(n) bits a letter, so short ones cannot reach detect-secrets' 4.5.
     random = hexadecimal(value) > 3.0 if _HEX.fullmatch(value) else base64(value) > min(4.5, 0.8 * math.log2(len(value)))
-    return "a random value in a field named like a secret" if random else ""
+    return "what looks like a secret (a random value)" if random else ""
 
 
 @lru_cache(maxsize=1)

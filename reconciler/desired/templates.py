@@ -13,10 +13,10 @@ from reconciler.core.errors import Invalid, Problem
 from reconciler.core.values import parse_duration
 
 from .documents import TemplateUse
-from .expressions import RESERVED, Unresolved
+from .expressions import OPEN, RESERVED, Unresolved, Variables, substitute
 from .parse import decoded, parse
 from .source import Document, Source
-from .wording import faults, shown_path, suggestion
+from .wording import Fault, faults, shown_path, suggestion
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 _SEPARATOR = re.compile(r"^---[ \t]*\r?$", re.MULTILINE)
@@ -59,7 +59,7 @@ class Template:
     parameters: Mapping[str, Parameter]
     body: Any  # a jinja2.Template; the module that has the type is imported only where templates are used
 
-    def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def arguments(self, given: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
         """Check what an instance was given, and fill in the defaults. Raises Unresolved with the first fault."""
         for name in given:
             if name not in self.parameters:
@@ -67,9 +67,18 @@ class Template:
         missing = [name for name, parameter in self.parameters.items() if parameter.required and name not in given]
         if missing:
             raise Unresolved(f"template {self.name} needs `{missing[0]}`", f"write it under `with` ({self.parameters[missing[0]].type})")
-        for name, value in given.items():
+        filled = {name: given[name] if name in given else _default(parameter, variables) for name, parameter in self.parameters.items()}
+        for name, value in filled.items():
             check_type(name, self.parameters[name], value)
-        return {name: given.get(name, parameter.default) for name, parameter in self.parameters.items()}
+        return filled
+
+
+def _default(parameter: Parameter, variables: Variables) -> Any:
+    wrong: list[Fault] = []
+    value = substitute(parameter.default, variables, wrong)
+    if wrong:
+        raise Unresolved(wrong[0].what, wrong[0].remedy)
+    return value
 
 
 def check_type(name: str, parameter: Parameter, value: object) -> None:
@@ -105,7 +114,7 @@ def instances(template: Template, use: TemplateUse, document: Document, variable
     for number, given in enumerate(use.arguments):
         via = document.at(("with", number) if isinstance(document.body.get("with"), list) else ("with",))
         try:
-            arguments = template.arguments(given)
+            arguments = template.arguments(given, variables)
         except Unresolved as error:
             yield Problem(str(via), f"template {template.name}", error.what, error.remedy)
             continue
@@ -165,7 +174,7 @@ def _parameter_problems(document: Document, parameters: Iterable[tuple[str, Para
         where = str(document.at(("parameters", name)))
         if name in RESERVED:
             yield Problem(where, "", f"a parameter cannot be called `{name}`", "the name is taken by the language")
-        if not parameter.required and parameter.default is not None:
+        if parameter.default is not None and OPEN not in str(parameter.default):
             try:
                 check_type(shown_path(("parameters", name, "default")), parameter, parameter.default)
             except Unresolved as error:

@@ -87,7 +87,8 @@ def _fault(detail: ErrorDetails, model: type[BaseModel], given: object) -> Fault
         written = detail["input"] if isinstance(detail["input"], str) else ""
         return Fault(path, f"{name}must be {detail.get('ctx', {})['expected']}", suggestion(written, _quoted(detail)) if written else "")
     remedy = "put it in quotes" if detail["type"] == "string_type" and isinstance(detail["input"], int | float) else ""
-    return Fault(path, f"{name}{_reason(detail)}", remedy)
+    reason = _reason(detail)
+    return Fault(path, f"{name}{reason}" if reason.startswith("must") or not name else f"{name.rstrip()}: {reason}", remedy)
 
 
 def _reason(detail: ErrorDetails) -> str:
@@ -122,19 +123,25 @@ def _leads(given: object, part: str | int) -> bool:
     return isinstance(given, Mapping) and part in given
 
 
-def _fields(model: type[BaseModel], path: Path) -> Iterator[str]:
-    models = [model]
+def _fields(model: type[BaseModel], path: Path) -> list[str]:
+    """The fields that the part of a model at `path` has; none where that cannot be told."""
+    shapes: list[Any] = [model]
     for part in path:
-        if isinstance(part, int):
-            continue
-        inner = [found for owner in models if part in owner.model_fields for found in _models(owner.model_fields[part].annotation)]
-        models = inner or models
-    for owner in models:
-        yield from (field.alias or name for name, field in owner.model_fields.items())
+        if isinstance(part, str):
+            fields = [shape.model_fields[part] for shape in shapes if part in getattr(shape, "model_fields", ())]
+            shapes = [inner for field in fields for inner in _shapes(field.annotation)]
+    return [name for shape in shapes for name in _names(shape)]
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _shapes(annotation: Any) -> Iterator[Any]:
+    """The models, named tuples and typed dictionaries inside an annotation."""
+    if any(hasattr(annotation, sign) for sign in ("model_fields", "_fields", "__total__")):
         yield annotation
     for part in getattr(annotation, "__args__", ()):
-        yield from _models(part)
+        yield from _shapes(part)
+
+
+def _names(shape: Any) -> list[str]:
+    if hasattr(shape, "model_fields"):
+        return [field.alias or name for name, field in shape.model_fields.items()]
+    return list(shape.__annotations__)
