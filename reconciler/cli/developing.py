@@ -21,7 +21,7 @@ def up(settings: Settings) -> None:
     from reconciler.dev.up import up as start
 
     endpoints = start(settings.repo)
-    click.echo(f"OpenBao at {endpoints.vault_address}, AWS at {endpoints.aws_endpoint}.\nNext: eval \"$(reconcile dev env)\"")
+    click.echo(f'OpenBao at {endpoints.vault_address}, AWS at {endpoints.aws_endpoint}.\nNext: eval "$(reconcile dev env)"')
 
 
 @dev.command()

@@ -57,8 +57,7 @@ class ProgressBar:
             return
         if self._bar is None:
             from rich.console import Console  # slow to import; most runs are over before
-            from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
-            from rich.progress import BarColumn, TextColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)

@@ -28,7 +28,9 @@ output = click.option("-o", "--output", type=click.Choice(["text", "json", "mark
 output_json = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 exit_code = click.option("--exit-code", is_flag=True, help="Exit 3 when something would change.")
 trust_ref = click.option(
-    "--trust-ref", metavar="REF", help="Take instances, logins, ledger, guards and readable secrets from this ref (the base of a pull request)."
+    "--trust-ref",
+    metavar="REF",
+    help="Take instances, logins, ledger, guards and readable secrets from REF: the base of a pull request.",
 )
 allow = click.option("--allow", multiple=True, type=click.Choice(GUARDS), metavar="GUARD", help=f"Lift a guard: {', '.join(GUARDS)}.")
 targets = click.option("--target", "targets", multiple=True, metavar="ADDRESS", help="Only this object and what it needs.")
@@ -45,7 +47,13 @@ lock_timeout = click.option("--lock-timeout", type=float, default=0, metavar="SE
 @trust_ref
 @click.pass_obj
 def plan(
-    settings: Settings, out: Path | None, output: str, exit_code: bool, targets: tuple[str, ...], allow: tuple[str, ...], trust_ref: str | None
+    settings: Settings,
+    out: Path | None,
+    output: str,
+    exit_code: bool,
+    targets: tuple[str, ...],
+    allow: tuple[str, ...],
+    trust_ref: str | None,
 ) -> None:
     """Show what an apply would change. Writes nothing, anywhere.
 
@@ -157,7 +165,9 @@ def apply(
 @lock_timeout
 @output_json
 @click.pass_obj
-def rollback(settings: Settings, to: str | None, plan_only: bool, yes: bool, allow: tuple[str, ...], lock_timeout: float, output: str) -> None:
+def rollback(
+    settings: Settings, to: str | None, plan_only: bool, yes: bool, allow: tuple[str, ...], lock_timeout: float, output: str
+) -> None:
     """Go back to the previously applied commit; a second time, one further.
 
     The work tree is not touched. Objects and variables are those of the target commit; logins, ledger and guards are

@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple
 from pydantic import BaseModel
 
 from .address import Address
-from .resource import ORDINARY, Lifecycle, Origin, S, Spec, plain
+from .resource import ORDINARY, Lifecycle, Origin, S, Spec, plain, shown_fields
 from .secret import CHANGED, NOT_COMPARED, SHOWN, Secret
 
 
@@ -63,7 +63,10 @@ class Change(Generic[S]):
 
 def differences(before: Spec | None, after: Spec | None) -> Iterator[Field]:
     """Every leaf in which two specs differ, by path; secrets are compared by mark and never shown."""
-    yield from _compare("", before.__dict__ if before is not None else {}, after.__dict__ if after is not None else {})
+    if before is not None and after is not None:
+        yield from _compare("", before.__dict__, after.__dict__)
+    else:
+        yield from _compare("", shown_fields(before) if before is not None else {}, shown_fields(after) if after is not None else {})
 
 
 def _compare(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Field]:

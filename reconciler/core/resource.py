@@ -21,6 +21,9 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
+    sparse: ClassVar[bool] = False
+    """Shown without fields at their default: a union of settings, of which each object has only some."""
+
     live_names: ClassVar[Mapping[str, str]] = {}
     """Where the server calls a field otherwise: our name -> its name."""
 
@@ -84,7 +87,14 @@ class Resource(NamedTuple, Generic[S]):
 
 def dump(spec: Spec) -> dict[str, Any]:
     """The spec as plain JSON values, secrets as `(secret)`: what plans show and ledgers record."""
-    return {name: plain(value) for name, value in spec.__dict__.items()}
+    return {name: plain(value) for name, value in shown_fields(spec).items()}
+
+
+def shown_fields(spec: Spec) -> Mapping[str, Any]:
+    """The fields of a spec that people are shown."""
+    if not spec.sparse:
+        return spec.__dict__
+    return {name: value for name, value in spec.__dict__.items() if value != default_of(type(spec), name)}
 
 
 def plain(value: Any) -> Any:

@@ -37,7 +37,7 @@ def make_plan(
     world: World, wish: Wish, state: State, *, targets: Collection[Address] = (), allow: Collection[str] = (), rolling_back: bool = False
 ) -> Planned:
     """Compare a commit with live. Writes nothing. Raises Invalid for references to what will not exist."""
-    values = {address: found for address, found in _values(wish.resources) if found}
+    values = {address: found for address, found in _values(wish) if found}
     names = wanted(world.kinds, _addresses(world.kinds, wish, state, values))
     readings = survey(world.kinds, names, world.clients, state.declared, world.progress)
     notes = [*wish.notes, *_check_references(world.kinds, wish, readings, values)]
@@ -72,14 +72,12 @@ def make_plan(
     return Planned(plan, order, resources, values, known)
 
 
-def _values(resources: Mapping[Address, Resource[Any]]) -> Iterator[tuple[Address, tuple[ServerValue, ...]]]:
-    for address, resource in resources.items():
-        yield address, tuple(dict.fromkeys(server_values(resource.spec)))
+def _values(wish: Wish) -> Iterator[tuple[Address, tuple[ServerValue, ...]]]:
+    for address in sorted(wish.expressive):
+        yield address, tuple(dict.fromkeys(server_values(wish.resources[address].spec)))
 
 
-def _addresses(
-    kinds: Kinds, wish: Wish, state: State, values: Mapping[Address, tuple[ServerValue, ...]]
-) -> Iterator[Address]:
+def _addresses(kinds: Kinds, wish: Wish, state: State, values: Mapping[Address, tuple[ServerValue, ...]]) -> Iterator[Address]:
     """Everything that the survey must answer for."""
     yield from wish.resources
     yield from state.owned
@@ -91,9 +89,7 @@ def _addresses(
             yield Address(ref.kind, ref.name, address.place)
 
 
-def _check_references(
-    kinds: Kinds, wish: Wish, readings: Survey, values: Mapping[Address, tuple[ServerValue, ...]]
-) -> list[str]:
+def _check_references(kinds: Kinds, wish: Wish, readings: Survey, values: Mapping[Address, tuple[ServerValue, ...]]) -> list[str]:
     """References that the commit does not answer, looked up on the server. Returns notes; raises Invalid."""
     index = Index(Address(kind, name, place) for (kind, place), reading in readings.items() for name in {*reading.live, *reading.seen})
     problems, notes = [], []
@@ -157,13 +153,19 @@ def _known(readings: Survey, values: Mapping[Address, tuple[ServerValue, ...]], 
 
 def _marked(world: World, resources: Mapping[Address, Resource[Any]]) -> Mapping[Address, Resource[Any]]:
     """Give each write-only field the mark of its source, by which it is compared."""
-    marked = dict(resources)
+    found: dict[Address, dict[str, Secret]] = {}
     for address, resource in resources.items():
         fields = world.kinds[address.kind].secrets
         secrets = {name: secret for name in fields if isinstance(secret := getattr(resource.spec, name), Secret)}
         if secrets:
-            updates = {name: secret.model_copy(update={"mark": world.sources.mark(secret)}) for name, secret in secrets.items()}
-            marked[address] = resource._replace(spec=resource.spec.model_copy(update=updates))
+            found[address] = secrets
+    if not found:
+        return resources
+    marks = world.sources.marks(secret for secrets in found.values() for secret in secrets.values())
+    marked = dict(resources)
+    for address, secrets in found.items():
+        updates = {name: secret.model_copy(update={"mark": marks[secret.source]}) for name, secret in secrets.items()}
+        marked[address] = resources[address]._replace(spec=resources[address].spec.model_copy(update=updates))
     return marked
 
 

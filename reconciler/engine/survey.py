@@ -28,9 +28,7 @@ def wanted(kinds: Kinds, addresses: Iterable[Address]) -> dict[tuple[str, Place]
     for (kind, place), found in names.items():
         if kinds[kind].mount:
             mounts.setdefault(place, set()).update(found)
-    return {
-        (kind, place): Names(frozenset(found), tuple(sorted(mounts.get(place, ())))) for (kind, place), found in sorted(names.items())
-    }
+    return {(kind, place): Names(frozenset(found), tuple(sorted(mounts.get(place, ())))) for (kind, place), found in sorted(names.items())}
 
 
 def survey(

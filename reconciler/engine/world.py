@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -26,9 +26,14 @@ class Clients(Protocol):
 class Sources(Protocol):
     """Where the values of write-only fields come from."""
 
-    def mark(self, secret: Secret) -> str: ...
+    def marks(self, wanted: Iterable[Secret]) -> Mapping[str, str]:
+        """Marks by source; "" where this login cannot tell."""
 
-    def reveal(self, secret: Secret) -> str: ...
+    def reveal(self, secret: Secret) -> str:
+        """The value, made now if it is to be generated and is not there yet."""
+
+    def used_mark(self, secret: Secret) -> str:
+        """The mark of the value that was last revealed; "" if none was."""
 
 
 class Progress(Protocol):
@@ -57,6 +62,7 @@ class Wish(NamedTuple):
     commit: str
     resources: Mapping[Address, Resource[Any]]
     dangling: tuple[tuple[Address, Ref], ...] = ()  # references to nothing that the commit declares
+    expressive: frozenset[Address] = frozenset()  # the only ones whose specs may name values of the server
     approvals: tuple[Approval, ...] = ()
     instances: frozenset[tuple[str, str]] = frozenset()
     limits: Limits = Limits()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, WithJsonSchema
 
@@ -77,6 +77,8 @@ class CertConfig(Spec):
 
 class AuthConfigSpec(JwtConfig, KubernetesConfig, CertConfig):
     """The settings of one method; those of the others stay at their defaults."""
+
+    sparse: ClassVar[bool] = True
 
 
 SORTS: Final[Mapping[str, type[Spec]]] = {"jwt": JwtConfig, "oidc": JwtConfig, "kubernetes": KubernetesConfig, "cert": CertConfig}

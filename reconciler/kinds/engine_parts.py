@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, ClassVar, Final, NamedTuple
 
 from pydantic import BeforeValidator
 
@@ -108,6 +108,8 @@ class SshCa(Spec):
 
 class EngineConfigSpec(KvConfig, PkiUrls, PkiCrl, PkiAutoTidy, PkiCluster, PkiAcme, TransitKeys, SshCa):
     """The settings of one part; those of the others stay at their defaults."""
+
+    sparse: ClassVar[bool] = True
 
 
 class Part(NamedTuple):

@@ -7,10 +7,11 @@ import logging
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.address import Address
 from ..core.errors import Conflict, Denied, LeaseLost, ReconcilerError
+from ..core.run import AppliedVersion
 from ..core.values import canonical_json
 from . import head as heads
 from .chunks import Absent, Chunks, keys_of, pack
@@ -28,13 +29,6 @@ LOAD_ATTEMPTS = 5
 STATE_FOLDER = "state/"
 RUNS_FOLDER = "runs/"  # never collected: history is kept
 SECRET_KEY = "hmac"  # the name of an entry of its own, so that a policy can deny it to the plan's login
-
-
-class Version(NamedTuple):
-    """One applied version of an object, and the run that applied it."""
-
-    run: RunRecord
-    record: ObjectRecord
 
 
 class Ledger:
@@ -99,7 +93,7 @@ class Ledger:
             yield from (RunRecord(**run) for run in written["runs"])
             older = written["older"]
 
-    def versions(self, address: Address) -> Iterator[Version]:
+    def versions(self, address: Address) -> Iterator[AppliedVersion]:
         """Every applied version of one object over all runs, newest first."""
         name = str(address)
         # A text search before the parser: most runs did nothing to this object.
@@ -108,7 +102,7 @@ class Ledger:
             texts = self._chunks.read(run.chunk for run in runs)
             for run in runs:
                 records = _objects(texts[run.chunk]) if quoted in texts[run.chunk] else ()
-                yield from (Version(run, record) for record in records if record.address == name and record.outcome == "applied")
+                yield from (AppliedVersion(run, record) for record in records if record.address == name and record.outcome == "applied")
 
     def collect(self) -> None:
         """Delete chunks that neither the head just saved nor the one before it names. A failure is only logged.

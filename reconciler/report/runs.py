@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.core.change import Action
 from reconciler.core.plan import Plan
 from reconciler.core.run import AppliedVersion, ObjectRecord, RunRecord
 from reconciler.core.values import canonical_json
+
+_LISTED = 60  # a screen or so; above that, what went wrong would be lost among what did not
 
 
 def applied_json(plan: Plan, run: str = "", outcomes: Sequence[ObjectRecord] = ()) -> dict[str, Any]:
@@ -20,17 +23,14 @@ def applied_json(plan: Plan, run: str = "", outcomes: Sequence[ObjectRecord] = (
 
 
 def applied_text(plan: Plan, run: str, outcomes: Sequence[ObjectRecord], cost: str) -> str:
-    """A line for each object that was not simply done, and a summary."""
-    lines = [f"  {one.outcome:<8} {one.action:<8} {one.address}{f': {one.error}' if one.error else ''}" for one in outcomes if _speaks(one)]
+    """A line for each object, or where there are many for each that was not simply done; then a summary."""
+    shown = outcomes if len(outcomes) <= _LISTED else [one for one in outcomes if one.outcome != "applied" or one.error]
+    lines = [f"  {one.outcome:<8} {one.action:<8} {one.address}{f': {one.error}' if one.error else ''}" for one in shown]
     lines.extend(f"note: {note}" for note in plan.notes)
     counts = Counter(one.outcome for one in outcomes)
     said = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items())) or "nothing to change"
     lines.append(f"{plan.header.environment} at {plan.header.commit[:7]}: {said}. Run {run}. {cost}".rstrip())
     return "\n".join(lines)
-
-
-def _speaks(one: ObjectRecord) -> bool:
-    return one.outcome != "applied" or bool(one.error)
 
 
 def runs_text(runs: Sequence[RunRecord]) -> str:
@@ -39,7 +39,7 @@ def runs_text(runs: Sequence[RunRecord]) -> str:
         return "Nothing was applied yet."
     rows = [("run", "what", "commit", "started", "outcome", "changes", "by")]
     for run in runs:
-        changes = ", ".join(f"{count} {action}" for action, count in run.summary.items() if count and action not in ("unchanged", "unmanaged"))
+        changes = ", ".join(f"{run.summary[action]} {action}" for action in Action if run.summary.get(action))
         outcome = "running, or killed" if run.outcome == "running" else run.outcome
         rows.append((run.id, run.sort, run.commit[:7], run.started, outcome, changes or "none", run.actor))
     return table(rows)

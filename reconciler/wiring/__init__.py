@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.core.errors import Refused, Usage
-from reconciler.core.guard import Limits
 from reconciler.core.kind import Kinds
 from reconciler.desired.environments import read_environment
 from reconciler.desired.git import Repository
@@ -22,6 +22,8 @@ from reconciler.engine.world import Progress, Wish, World
 from reconciler.ledger.ledger import Ledger
 from reconciler.ledger.lock import Lock
 from reconciler.ledger.stack import rollback_target
+from reconciler.secrets.source_local import Local
+from reconciler.secrets.sources import Sources
 from reconciler.settings import Settings
 
 from .clients import ClientPool, Gates
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.shelf import Shelf
 
 
-def _silent(_label: str, _done: int, _total: int) -> None:
+def _silent(label: str, done: int, total: int) -> None:
     """Progress where nobody looks."""
 
 
@@ -137,10 +139,14 @@ def _shelf(settings: Settings, environment: Environment, clients: ClientPool) ->
     return KvShelf(clients.vault(place.vault, gated=False), place.mount, folder, time.sleep)
 
 
-def _sources(settings: Settings, environment: Environment, clients: ClientPool, ledger: Ledger, purpose: str) -> Any:
-    import types
-
-    return types.SimpleNamespace(mark=lambda _s: '', reveal=lambda _s: '')
+def _sources(settings: Settings, environment: Environment, clients: ClientPool, ledger: Ledger, purpose: str) -> Sources:
+    folder = settings.repo / environment.secret_files if environment.secret_files else None
+    return Sources(
+        vault=lambda: clients.vault("primary"),
+        aws=lambda: clients.aws("primary"),
+        key=cache(lambda: ledger.key(create=purpose == "apply")),
+        local=Local(settings.environ, frozenset(environment.secret_env), folder),
+    )
 
 
 def _joined(settings: Settings, parts: _Parts, desired: Desired, tree: Tree, repository: Repository, *, unsaved: bool) -> Session:
@@ -162,6 +168,7 @@ def _wish(desired: Desired, tree: Tree, repository: Repository, *, unsaved: bool
         commit=tree.commit,
         resources=desired.resources,
         dangling=desired.dangling,
+        expressive=desired.expressive,
         approvals=desired.approvals,
         instances=environment.instances(),
         limits=environment.guards.limits,

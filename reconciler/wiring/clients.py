@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.address import Place
@@ -45,6 +46,7 @@ class ClientPool:
         self._lock = threading.Lock()
         self._vault: dict[str, VaultClient] = {}
         self._aws: dict[str, AwsClient] = {}
+        self._free: dict[str, AwsClient] = {}
         self._open = ExitStack()
 
     def has(self, backend: str, instance: str) -> bool:
@@ -89,14 +91,14 @@ class ClientPool:
                 declared = self._environment.aws.get(instance)
                 if declared is None:
                     raise Usage(f"the environment {self._environment.name} declares no aws instance {instance}")
-                gate = {"gate": self._gate} if gated else {}
-                self._aws[instance] = AwsClient(declared.region, role_arn=declared.role_arn, **gate)
-            return self._aws[instance]
+                make = partial(AwsClient, declared.region, role_arn=declared.role_arn, endpoint_url=declared.endpoint)
+                self._aws[instance], self._free[instance] = make(gate=self._gate), make()
+            return self._aws[instance] if gated else self._free[instance]
 
     @property
     def requests(self) -> int:
-        clients = (*self._vault.values(), *self._aws.values())
-        return sum(client.requests for client in clients)
+        aws = sum(client.requests for client in (*self._aws.values(), *self._free.values()))
+        return aws + sum(client.requests for client in self._vault.values())
 
     def about(self) -> str:
         """The instances that were used, for the head of a plan."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from reconciler.core.errors import Invalid
+from reconciler.core.errors import Invalid, Problem
 from reconciler.desired.environments import choose_environment
 from reconciler.desired.git import Repository
 from reconciler.settings import Settings
@@ -25,14 +25,15 @@ def validated(settings: Settings) -> list[Checked]:
 
     tree = Repository(settings.repo).read_work_tree()
     names = [settings.environment] if settings.environment else sorted(tree.environments()) or [choose_environment(tree, None)]
-    checked, problems = [], []
+    checked: list[Checked] = []
+    problems: list[Problem] = []
     for name in names:
         try:
             desired = load(tree, name, KINDS)
         except Invalid as invalid:
             problems.extend(invalid.problems)
         else:
-            checked.append(Checked(name, len(desired.resources), (*desired.unresolved, *desired.notes)))
+            checked.append(Checked(name, len(desired.resources), (*desired.unresolved, *(*desired.notes, *desired.unresolved))))
     if problems:
         raise Invalid(dict.fromkeys(problems))  # what is wrong in every environment is said once
     return checked
