@@ -34,7 +34,9 @@ def vault_made(client: VaultClient, location: str, key: str, fresh: str) -> tupl
         held, version = _held(client, location)
         if key in held:
             return vault_value(client, location, key), ""
-        base = int(version) if version else _newest(client, location)
+        base = int(version) if version else _deleted_version(client, location)
+        if base is None:
+            continue
         try:
             written = client.write(location, {"options": {"cas": base}, "data": {**held, key: fresh}})
         except Conflict:
@@ -54,13 +56,18 @@ def _held(client: VaultClient, location: str) -> tuple[Mapping[str, Any], str]:
     return held, str(about.get("version", ""))
 
 
-def _newest(client: VaultClient, location: str) -> int:
-    """The number that check-and-set expects where the newest version was deleted; 0 where there never was one."""
+def _deleted_version(client: VaultClient, location: str) -> int | None:
+    """What check-and-set expects of a path that had nothing to read: 0 if there never was a version, else the deleted one.
+
+    None where there is a value after all: it was written since, and must not be written over.
+    """
     try:
         found = client.read(_metadata(location))
     except Denied:
         return 0
-    return int(found["current_version"]) if found else 0
+    if found is None:
+        return 0
+    return int(found["current_version"]) if _mark(found) == ABSENT else None
 
 
 def _metadata(location: str) -> str:
