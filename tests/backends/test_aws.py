@@ -2,74 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import NamedTuple
 
 import pytest
 
 from reconciler.backends.aws.client import PRINCIPAL_WAITS, AwsClient
 from reconciler.core.errors import BackendError, Conflict, Denied, LeaseLost, Missing, Unavailable
+from tests.backends.aws_endpoint import Endpoint, Said
 
 CANARY = "canary-5e1d0c77a2"
 PRINCIPAL = ("MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals.")
 
 
-class Said(NamedTuple):
-    """One answer: an error code with its message, or a body where the code is empty."""
-
-    status: int
-    code: str = ""
-    message: str = ""
-    body: str = "{}"
-
-
-class Endpoint:
-    """An AWS endpoint that answers as it is told, and keeps the operations that were asked for."""
-
-    def __init__(self) -> None:
-        self.script: list[Said] = []
-        self.otherwise = Said(200, body='{"Aliases": []}')
-        self.asked: list[str] = []
-        endpoint = self
-
-        class Answering(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                endpoint.asked.append(self.headers.get("X-Amz-Target", "query").rpartition(".")[2])
-                said = endpoint.script.pop(0) if endpoint.script else endpoint.otherwise
-                body = (said.body if not said.code else self._error(said)).encode()
-                self.send_response(said.status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def _error(self, said: Said) -> str:
-                if "X-Amz-Target" in self.headers:
-                    return json.dumps({"__type": said.code, "message": said.message})
-                return f"<ErrorResponse><Error><Code>{said.code}</Code><Message>{said.message}</Message></Error></ErrorResponse>"
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def client(self, **more: object) -> AwsClient:
-        return AwsClient("us-east-1", endpoint_url=self.url, attempts=2, **more)  # type: ignore[arg-type]  # passed on as given
-
-
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    made = Endpoint()
-    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+    with Endpoint() as made:
+        yield made
 
 
 def test_the_login_says_its_account_and_partition(aws: AwsClient) -> None:

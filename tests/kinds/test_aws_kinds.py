@@ -21,6 +21,7 @@ from reconciler.core.kind import AnyKind, Gap, Names, Reading, Ref
 from reconciler.core.resource import fill_in, server_values
 from reconciler.core.secret import Secret
 from reconciler.kinds import KINDS
+from tests.backends.aws_endpoint import Endpoint, Said
 from tests.kinds.samples_aws import POLICY_ARN, READ, READ_AND_DECRYPT, SAMPLES, SECRET_POLICY, TRUST_EC2, allow, document
 
 POLICY, ROLE, SECRET, KEY, PARAMETER = (
@@ -97,6 +98,17 @@ def test_a_secret_without_recovery_window_is_gone_at_once(aws: AwsClient) -> Non
     assert not list(aws.pages("secretsmanager", "list_secrets", "SecretList", IncludePlannedDeletion=True))
     assert "at once" in SECRET.loses("db", SECRET.spec.model_validate({"recovery_window_days": 0}))
     assert SECRET.loses("db", SECRET.spec()) == ""
+
+
+def test_a_rotation_is_read_by_its_schedule_and_one_that_was_switched_off_is_none() -> None:
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:rotate"
+    rules = {"ScheduleExpression": "rate(10 days)", "AutomaticallyAfterDays": 10, "Duration": "3h"}  # AWS works the days out itself
+    found = {"ARN": "arn:x", "Name": "db", "RotationLambdaARN": arn, "RotationRules": rules}
+    with Endpoint() as endpoint:
+        for enabled, expected in ((True, {"lambda_arn": arn, "schedule_expression": "rate(10 days)", "duration": "3h"}), (False, None)):
+            bodies = [{"SecretList": []}, {**found, "RotationEnabled": enabled}, {"ARN": "arn:x", "Name": "db"}]
+            endpoint.script = [Said(200, body=json.dumps(body)) for body in bodies]
+            assert look(endpoint.client(), SECRET, "db") == SECRET.spec.model_validate({"rotation": expected})
 
 
 def test_a_deleted_key_loses_its_alias_and_waits_as_long_as_declared(aws: AwsClient) -> None:
