@@ -125,7 +125,7 @@ def read_envelope(document: Document) -> Envelope | TemplateUse | list[Problem]:
 def named(body: dict[str, Any]) -> str:
     """What to call a document that may be broken: `KIND/NAME` as far as it says so."""
     kind, name = body.get("kind"), body.get("name")
-    return "/".join(part for part in (kind, name) if isinstance(part, str))
+    return "/".join(part for part in (kind, name) if part and isinstance(part, str))
 
 
 def problem(document: Document, address: str, fault: Fault, below: Path = ()) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -97,7 +98,7 @@ def _reason(detail: ErrorDetails) -> str:
         return known
     if detail["type"] in ("value_error", "assertion_error"):
         return str(detail.get("ctx", {})["error"])
-    return detail["msg"].replace("Input should be", "must be").replace("Input should", "must")
+    return re.sub(r"^\w+ should", "must", detail["msg"])
 
 
 def _quoted(detail: ErrorDetails) -> list[str]:

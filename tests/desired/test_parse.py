@@ -94,7 +94,9 @@ def test_aliases_within_the_budget_stand_for_their_values(composer: type[Any]) -
 
 @COMPOSERS
 def test_empty_documents_are_skipped_and_texts_stay_texts(composer: type[Any]) -> None:
-    assert bodies("---\n---\na: 'yes'\nb: \"1\"\nc: |\n  x\n   y\n...\n---\n# nothing\n", composer) == [{"a": "yes", "b": "1", "c": "x\n y\n"}]
+    assert bodies("---\n---\na: 'yes'\nb: \"1\"\nc: |\n  x\n   y\n...\n---\n# nothing\n", composer) == [
+        {"a": "yes", "b": "1", "c": "x\n y\n"}
+    ]
 
 
 def test_every_key_has_its_line() -> None:

@@ -218,8 +218,12 @@ def test_an_unknown_template_is_said_with_a_near_one() -> None:
 
 
 def test_arguments_may_be_expressions_and_references() -> None:
-    text = "parameters: {a: {type: string}, b: {type: list}}\n---\nkind: t.role\nname: m/r\nspec: {bound: {a: '${{ a }}/*', b: '${{ b }}'}}\n"
-    desired = read("template: t\nwith: {a: \"${{ ref('t.mount/m').arn }}\", b: '${{ regions }}'}", "kind: t.mount\nname: m", templates={"t": text})
+    text = (
+        "parameters: {a: {type: string}, b: {type: list}}\n---\nkind: t.role\nname: m/r\nspec: {bound: {a: '${{ a }}/*', b: '${{ b }}'}}\n"
+    )
+    desired = read(
+        "template: t\nwith: {a: \"${{ ref('t.mount/m').arn }}\", b: '${{ regions }}'}", "kind: t.mount\nname: m", templates={"t": text}
+    )
     assert specs(desired)["t.role/m/r"]["bound"] == {"a": "${{ ref('t.mount/m').arn }}/*", "b": ["eu", "us"]}
 
 
