@@ -33,7 +33,7 @@ NEEDED_POLICY = ("aws.iam_policy", "read-secrets", {"path": "/genesis/", "docume
 
 SAMPLES: dict[str, list[Sample]] = {
     "aws.secret": [
-        Sample("genesis/plain", {}, {"description": "the claude API key", "tags": {"team": "genesis"}}),
+        Sample("genesis/plain", {}, {"tags": {"team": "genesis"}}),
         Sample(
             "genesis/claude",
             {"description": "the claude API key", "kms_key_id": "alias/genesis", "tags": {"team": "genesis", "cost": 7}},
