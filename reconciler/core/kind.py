@@ -124,6 +124,10 @@ class Kind(Generic[S, C]):
     """Numbers whose lowering is irreversible."""
     undeletable: str = ""
     """Why the server cannot delete it: removing it from git then forgets it, with this note."""
+    paths: tuple[str, ...] = ()
+    """Where on the API its objects are written, as policies name paths; `{mount}`: a mount that names start with, `{name}`: a name."""
+    looks: tuple[str, ...] = ()
+    """Where else a reading looks. Bootstrap gives the logins what these two say, and nothing more."""
     mount: bool = False
     """Names of this kind are mount paths that other names may start with."""
     declared: bool = False

@@ -56,6 +56,7 @@ def _problems(name: str, spec: ApproleRole) -> Iterator[str]:
 
 APPROLE_ROLE = Kind(
     name="vault.approle_role",
+    paths=("auth/{mount}/role/+",),
     backend="vault",
     spec=ApproleRole,
     read=ROLES.read,

@@ -67,6 +67,7 @@ def _check(name: str, spec: AuditDeviceSpec) -> Iterator[str]:
 
 AUDIT_DEVICE = Kind(
     name="vault.audit_device",
+    paths=("sys/audit", "sys/audit/*"),
     backend="vault",
     spec=AuditDeviceSpec,
     read=_read,

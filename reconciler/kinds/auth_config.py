@@ -134,6 +134,7 @@ def _check(_name: str, spec: AuthConfigSpec) -> Iterator[str]:
 
 AUTH_CONFIG = Kind(
     name="vault.auth_config",
+    paths=("auth/{mount}/config",),
     backend="vault",
     spec=AuthConfigSpec,
     read=_read,

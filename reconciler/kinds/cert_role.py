@@ -62,6 +62,7 @@ def _unnamed(name: str, found: Live[CertRole]) -> Live[CertRole]:
 
 CERT_ROLE = Kind(
     name="vault.cert_role",
+    paths=("auth/{mount}/certs/+",),
     backend="vault",
     spec=CertRole,
     read=_read,

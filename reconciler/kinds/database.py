@@ -134,6 +134,7 @@ def _connection_problems(_name: str, spec: DatabaseConnection) -> Iterator[str]:
 
 DATABASE_CONNECTION = Kind(
     name="vault.database_connection",
+    paths=("{mount}/config/+",),
     backend="vault",
     spec=DatabaseConnection,
     read=CONNECTIONS.read,
@@ -210,6 +211,7 @@ def _static_problems(_name: str, spec: DatabaseStaticRole) -> Iterator[str]:
 
 DATABASE_ROLE = Kind(
     name="vault.database_role",
+    paths=("{mount}/roles/+",),
     backend="vault",
     spec=DatabaseRole,
     read=ROLES.read,
@@ -220,6 +222,7 @@ DATABASE_ROLE = Kind(
 )
 DATABASE_STATIC_ROLE = Kind(
     name="vault.database_static_role",
+    paths=("{mount}/static-roles/+",),
     backend="vault",
     spec=DatabaseStaticRole,
     read=STATIC_ROLES.read,

@@ -123,6 +123,7 @@ def _loses(name: str, _spec: EngineConfigSpec) -> str:
 
 ENGINE_CONFIG = Kind(
     name="vault.engine_config",
+    paths=("{mount}/config", "{mount}/config/*"),
     backend="vault",
     spec=EngineConfigSpec,
     read=_read,

@@ -86,6 +86,7 @@ def _group_problems(_name: str, spec: Group) -> Iterator[str]:
 
 IDENTITY_ENTITY = Kind(
     name="vault.identity_entity",
+    paths=("identity/entity/*",),
     backend="vault",
     spec=Entity,
     read=ENTITIES.read,
@@ -95,6 +96,8 @@ IDENTITY_ENTITY = Kind(
 )
 IDENTITY_GROUP = Kind(
     name="vault.identity_group",
+    paths=("identity/group/*",),
+    looks=("identity/entity/*",),
     backend="vault",
     spec=Group,
     read=_read_groups,

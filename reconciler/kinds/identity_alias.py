@@ -112,6 +112,8 @@ _GROUP_ALIASES = _Aliases("group", GroupAlias, _group_of)
 
 IDENTITY_ENTITY_ALIAS = Kind(
     name="vault.identity_entity_alias",
+    paths=("identity/entity-alias", "identity/entity-alias/*", "identity/lookup/entity"),
+    looks=("identity/entity/*",),
     backend="vault",
     spec=EntityAlias,
     read=_ENTITY_ALIASES.read,
@@ -120,6 +122,8 @@ IDENTITY_ENTITY_ALIAS = Kind(
 )
 IDENTITY_GROUP_ALIAS = Kind(
     name="vault.identity_group_alias",
+    paths=("identity/group-alias", "identity/group-alias/*", "identity/lookup/group"),
+    looks=("identity/group/*",),
     backend="vault",
     spec=GroupAlias,
     read=_GROUP_ALIASES.read,

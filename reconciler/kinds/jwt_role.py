@@ -77,6 +77,7 @@ def _problems(name: str, spec: JwtRole) -> Iterator[str]:
 
 JWT_ROLE = Kind(
     name="vault.jwt_role",
+    paths=("auth/{mount}/role/+",),
     backend="vault",
     spec=JwtRole,
     read=ROLES.read,

@@ -39,6 +39,7 @@ def _problems(name: str, spec: KubernetesRole) -> Iterator[str]:
 
 KUBERNETES_ROLE = Kind(
     name="vault.kubernetes_role",
+    paths=("auth/{mount}/role/+",),
     backend="vault",
     spec=KubernetesRole,
     read=ROLES.read,

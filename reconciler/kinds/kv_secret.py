@@ -163,6 +163,8 @@ def _loses(_name: str, _spec: KvSecret) -> str:
 
 KV_SECRET = Kind(
     name="vault.kv_secret",
+    paths=("{mount}/metadata/*",),
+    looks=("{mount}/detailed-metadata/*",),
     backend="vault",
     spec=KvSecret,
     read=_read,

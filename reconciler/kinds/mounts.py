@@ -223,6 +223,8 @@ _KIND: Callable[..., Kind[Any, VaultClient]] = partial(Kind, backend="vault", fo
 
 SECRETS_ENGINE: Kind[SecretsEngineSpec, VaultClient] = _KIND(
     name="vault.secrets_engine",
+    paths=("sys/mounts/*",),
+    looks=("{mount}/config",),
     spec=SecretsEngineSpec,
     read=partial(_read, SecretsEngineSpec, _ENGINES, False),
     write=partial(_write, "sys/mounts"),
@@ -233,6 +235,7 @@ SECRETS_ENGINE: Kind[SecretsEngineSpec, VaultClient] = _KIND(
 )
 AUTH_METHOD: Kind[AuthMethodSpec, VaultClient] = _KIND(
     name="vault.auth_method",
+    paths=("sys/auth/*",),
     spec=AuthMethodSpec,
     read=partial(_read, AuthMethodSpec, _METHODS, True),
     write=partial(_write, "sys/auth"),

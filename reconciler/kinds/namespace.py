@@ -113,6 +113,7 @@ def _loses(name: str, _spec: NamespaceSpec) -> str:
 
 NAMESPACE = Kind(
     name="vault.namespace",
+    paths=("sys/namespaces", "sys/namespaces/*"),
     backend="vault",
     spec=NamespaceSpec,
     read=_read,

@@ -202,6 +202,7 @@ def _loses(name: str, _spec: ObjectSpec) -> str:
 
 OBJECT = Kind(
     name="vault.object",
+    paths=("{name}",),
     backend="vault",
     spec=ObjectSpec,
     read=_read,

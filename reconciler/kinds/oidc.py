@@ -144,6 +144,7 @@ def _provider_refs(_name: str, spec: OidcProvider) -> Iterator[Ref]:
 
 OIDC_KEY = Kind(
     name="vault.oidc_key",
+    paths=("identity/oidc/key/+",),
     backend="vault",
     spec=OidcKey,
     read=KEYS.read,
@@ -151,9 +152,19 @@ OIDC_KEY = Kind(
     check=_key_problems,
     builtin=("default",),
 )
-OIDC_SCOPE = Kind(name="vault.oidc_scope", backend="vault", spec=OidcScope, read=SCOPES.read, write=SCOPES.write, check=_scope_problems)
+OIDC_SCOPE = Kind(
+    name="vault.oidc_scope",
+    paths=("identity/oidc/scope/+",),
+    backend="vault",
+    spec=OidcScope,
+    read=SCOPES.read,
+    write=SCOPES.write,
+    check=_scope_problems,
+)
 OIDC_ASSIGNMENT = Kind(
     name="vault.oidc_assignment",
+    paths=("identity/oidc/assignment/+",),
+    looks=("identity/entity/*", "identity/group/*"),
     backend="vault",
     spec=OidcAssignment,
     read=_read_assignments,
@@ -163,6 +174,7 @@ OIDC_ASSIGNMENT = Kind(
 )
 OIDC_CLIENT = Kind(
     name="vault.oidc_client",
+    paths=("identity/oidc/client/+",),
     backend="vault",
     spec=OidcClient,
     read=CLIENTS.read,
@@ -172,6 +184,7 @@ OIDC_CLIENT = Kind(
 )
 OIDC_PROVIDER = Kind(
     name="vault.oidc_provider",
+    paths=("identity/oidc/provider/+",),
     backend="vault",
     spec=OidcProvider,
     read=PROVIDERS.read,

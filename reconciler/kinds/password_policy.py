@@ -43,6 +43,7 @@ _FOLDER = Folder("sys/policies/password", _live)
 
 PASSWORD_POLICY = Kind(
     name="vault.password_policy",
+    paths=("sys/policies/password/*",),
     backend="vault",
     spec=PasswordPolicySpec,
     read=_FOLDER.read,

@@ -153,6 +153,7 @@ def _problems(_name: str, spec: PkiRole) -> Iterator[str]:
 
 PKI_ROLE = Kind(
     name="vault.pki_role",
+    paths=("{mount}/roles/+",),
     backend="vault",
     spec=PkiRole,
     read=ROLES.read,

@@ -126,6 +126,8 @@ def _check(_name: str, spec: PolicySpec) -> Iterator[str]:
 
 POLICY = Kind(
     name="vault.policy",
+    paths=("sys/policies/acl/*",),
+    looks=("sys/policies/detailed/acl",),
     backend="vault",
     spec=PolicySpec,
     read=_read,

@@ -70,6 +70,7 @@ def _refs(_name: str, spec: RateLimitQuotaSpec) -> Iterator[Ref]:
 
 RATE_LIMIT_QUOTA = Kind(
     name="vault.rate_limit_quota",
+    paths=("sys/quotas/rate-limit/+",),
     backend="vault",
     spec=RateLimitQuotaSpec,
     read=_read,

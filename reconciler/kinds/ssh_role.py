@@ -107,6 +107,7 @@ def _problems(_name: str, spec: SshRole) -> Iterator[str]:
 
 SSH_ROLE = Kind(
     name="vault.ssh_role",
+    paths=("{mount}/roles/+",),
     backend="vault",
     spec=SshRole,
     read=ROLES.read,

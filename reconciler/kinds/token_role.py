@@ -47,6 +47,7 @@ def _problems(_name: str, spec: TokenRole) -> Iterator[str]:
 
 TOKEN_ROLE = Kind(
     name="vault.token_role",
+    paths=("auth/token/roles/+",),
     backend="vault",
     spec=TokenRole,
     read=ROLES.read,

@@ -81,6 +81,7 @@ def _loses(_name: str, _spec: TransitKey) -> str:
 
 TRANSIT_KEY = Kind(
     name="vault.transit_key",
+    paths=("{mount}/keys/+", "{mount}/keys/+/config"),
     backend="vault",
     spec=TransitKey,
     read=KEYS.read,

@@ -34,6 +34,7 @@ def _problems(name: str, spec: UserpassUser) -> Iterator[str]:
 
 USERPASS_USER = Kind(
     name="vault.userpass_user",
+    paths=("auth/{mount}/users/+",),
     backend="vault",
     spec=UserpassUser,
     read=USERS.read,
