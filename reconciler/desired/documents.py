@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 import fnmatch
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from reconciler.core.address import Address, Place
 from reconciler.core.errors import Problem
@@ -55,26 +55,37 @@ class TemplateUse(BaseModel):
     environments: StringSet = ()
 
 
-class ApprovalSpec(BaseModel):
-    """The spec of an `approval`: lifts one guard for the addresses that a glob matches, until a day."""
+class _LiftSpec(BaseModel):
+    """What approvals and exceptions have in common: for which addresses, why, who says so, and until when."""
 
     model_config = _FROZEN
+    address: Annotated[str, Field(description="an address, or a glob of addresses")] = ""
+    pattern: Annotated[str, Field(description="the same, by another name")] = ""
+    reason: Annotated[str, Field(min_length=1)]
+    approver: Annotated[str, Field(min_length=1)]
+    expires: datetime.date
+
+    @model_validator(mode="after")
+    def _for_something(self) -> Self:
+        if bool(self.address) == bool(self.pattern):
+            raise ValueError("needs an `address` (or a `pattern`), and only one")
+        return self
+
+    @property
+    def glob(self) -> str:
+        return self.address or self.pattern
+
+
+class ApprovalSpec(_LiftSpec):
+    """The spec of an `approval`: lifts one guard until a day."""
+
     guard: Guard
-    address: str
-    reason: Annotated[str, Field(min_length=1)]
-    approver: Annotated[str, Field(min_length=1)]
-    expires: datetime.date
 
 
-class ExceptionSpec(BaseModel):
-    """The spec of an `exception`: accepts one finding at the addresses that a glob matches, until a day."""
+class ExceptionSpec(_LiftSpec):
+    """The spec of an `exception`: accepts one finding until a day."""
 
-    model_config = _FROZEN
     check: Annotated[str, Field(pattern=r"^C\d\d$")]
-    address: str
-    reason: Annotated[str, Field(min_length=1)]
-    approver: Annotated[str, Field(min_length=1)]
-    expires: datetime.date
 
 
 class Exempt(NamedTuple):
@@ -103,9 +114,9 @@ def read_lift(envelope: Envelope, document: Document) -> Approval | Exempt | lis
         given = envelope.spec
         return [problem(document, str(envelope.address), fault, ("spec",)) for fault in faults(error, model, given)]
     if isinstance(spec, ApprovalSpec):
-        return Approval(envelope.name, str(spec.guard), spec.address, spec.expires, spec.approver, spec.reason)
+        return Approval(envelope.name, str(spec.guard), spec.glob, spec.expires, spec.approver, spec.reason)
     if isinstance(spec, ExceptionSpec):
-        return Exempt(envelope.name, spec.check, spec.address, spec.expires, spec.approver, spec.reason)
+        return Exempt(envelope.name, spec.check, spec.glob, spec.expires, spec.approver, spec.reason)
     raise TypeError(f"{envelope.kind} lifts nothing")
 
 

@@ -57,6 +57,9 @@ def load(
     ground = read_ground(tree, choose_environment(tree, environment_name), kinds, trusted, problems)
     reading = Reading(ground, problems)
     reading.scan(ground.document, f"environment/{ground.environment.name}")
+    for name, template in ground.templates.items():
+        if template:
+            reading.scan(template.defaults, f"template/{name}")
     for path in tree.documents():
         reading.file(path)
     return _whole(reading, today or datetime.datetime.now(datetime.UTC).date())
@@ -80,7 +83,7 @@ def _whole(reading: Reading, today: datetime.date) -> Desired:
         tuple(sorted(reading.templates)),
         references.dangling,
         references.notes,
-        (*reading.ground.tree.unread(), *_expired(lifts, today)),
+        (*reading.notes, *reading.ground.tree.unread(), *_expired(lifts, today)),
         frozenset(reading.expressive),
     )
 

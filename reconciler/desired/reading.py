@@ -18,7 +18,7 @@ from .resources import read_resource
 from .scan import Finding, is_suspicious, scan
 from .source import Document
 from .templates import instances
-from .wording import Fault, suggestion
+from .wording import Fault, nearest, suggestion
 
 # Documents of a text without either hold nothing to evaluate, and are not walked.
 _EVALUATED = (OPEN.encode(), b"attribute")
@@ -47,6 +47,7 @@ class Reading:
     exceptions: list[Exempt] = field(default_factory=list)
     patched: set[Address] = field(default_factory=set)
     templates: set[str] = field(default_factory=set)
+    notes: dict[str, None] = field(default_factory=dict)
 
     def file(self, path: str) -> None:
         """Read every document of a file."""
@@ -75,16 +76,18 @@ class Reading:
             self.resource(envelope, evaluated, care)
 
     def applies(self, document: Document) -> bool:
-        """Whether a document's `environments` let it in here; names that do not exist are problems."""
+        """Whether a document's `environments` let it in here. A near miss of a name is a problem, any other stranger a note."""
         given = document.body["environments"]
         names = [name.strip() for name in given.split(",")] if isinstance(given, str) else given
         if not isinstance(names, list) or not all(isinstance(name, str) and OPEN not in name for name in names):
             return True  # what is malformed is for the envelope to say
         known = self.ground.tree.environments()
-        for name in names:
-            if name not in known:
-                fault = Fault(("environments",), f"there is no environment `{name}`", suggestion(name, known))
+        for name in (name for name in names if name not in known):
+            near = nearest(name, known)
+            if near:
+                fault = Fault(("environments",), f"there is no environment `{name}`", f"did you mean `{near}`?")
                 self.problems.append(problem(document, named(document.body), fault))
+            self.notes.setdefault(f"there is no environment `{name}`, which {document.origin} is for")
         return not names or self.ground.environment.name in names
 
     def evaluated(self, document: Document) -> Document | None:

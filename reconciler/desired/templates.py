@@ -57,6 +57,8 @@ class Template:
     name: str
     file: str
     parameters: Mapping[str, Parameter]
+    defaults: Document
+    """What its parameters are where nothing is given, as a document: to be looked at for credentials."""
     body: Any  # a jinja2.Template; the module that has the type is imported only where templates are used
 
     def arguments(self, given: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
@@ -102,9 +104,10 @@ def read_template(name: str, file: str, text: bytes) -> Template:
     from .render import Broken, compile_template
 
     header, body = _halves(file, text)
-    parameters = _parameters(Source(file, header))
+    document, parameters = _parameters(Source(file, header))
+    defaults = {parameter: declared.default for parameter, declared in parameters.items()}
     try:
-        return Template(name, file, parameters, compile_template(file, body))
+        return Template(name, file, parameters, document._replace(body={"parameters": defaults}), compile_template(file, body))
     except Broken as error:
         raise Invalid([Problem(f"{file}:{error.line}", "", error.what, error.remedy)]) from None
 
@@ -152,7 +155,7 @@ def _halves(file: str, text: bytes) -> tuple[bytes, str]:
     return whole[: marks[0].start()].encode(), "\n" * whole.count("\n", 0, end) + whole[end:]
 
 
-def _parameters(source: Source) -> Mapping[str, Parameter]:
+def _parameters(source: Source) -> tuple[Document, Mapping[str, Parameter]]:
     documents = parse(source).documents
     if len(documents) != 1 or "parameters" not in documents[0].body:
         raise Invalid(
@@ -166,7 +169,7 @@ def _parameters(source: Source) -> Mapping[str, Parameter]:
     wrong = list(_parameter_problems(document, header.parameters.items()))
     if wrong:
         raise Invalid(wrong)
-    return header.parameters
+    return document, header.parameters
 
 
 def _parameter_problems(document: Document, parameters: Iterable[tuple[str, Parameter]]) -> Iterator[Problem]:

@@ -44,10 +44,15 @@ class Fault(NamedTuple):
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return "did you mean `x`?", or the choices if they are few, or nothing."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f"did you mean `{close[0]}`?"
+    near = nearest(name, names)
+    if near:
+        return f"did you mean `{near}`?"
     return f"known: {', '.join(names)}" if 0 < len(names) <= _FEW else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the name that was probably meant; empty if none is near."""
+    return next(iter(difflib.get_close_matches(name, known, n=1)), "")
 
 
 def shown_path(path: Path) -> str:

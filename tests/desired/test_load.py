@@ -80,7 +80,7 @@ def test_documents_for_other_environments_are_left_out_and_not_evaluated() -> No
         ("kind: t.bucket\nname: /p\ninstance: eu", "3: t.bucket//p@eu: environment dev has no aws instance `eu`"),
         ("kind: t.bucket\nname: p\nnamespace: x", "3: t.bucket/p@primary/x: t.bucket has no namespaces"),
         ("kind: t.note\nname: p\ninstance: eu", "3: t.note/p@eu: environment dev has no ledger instance `eu`"),
-        ("kind: t.policy\nname: p\nenvironments: [prd]", "3: t.policy/p: there is no environment `prd` (known: dev)"),
+        ("kind: t.policy\nname: p\nenvironments: [devv]", "3: t.policy/p: there is no environment `devv` (did you mean `dev`?)"),
         ("kind: t.policy\nname: p\nlifecycle: {protet: true}", "3: t.policy/p: unknown field `protet` in `lifecycle` (did you mean `protect`?)"),
         ("kind: t.policy\nname: p\nlifecycle: {on_remove: keep}", "3: t.policy/p: `lifecycle.on_remove` must be 'delete' or 'forget'"),
         ("kind: t.policy\nname: p\nlifecycle: {ignore: [hlc]}", "3: t.policy/p: t.policy has no field `hlc` to ignore (did you mean `hcl`?)"),
@@ -102,6 +102,7 @@ def test_documents_for_other_environments_are_left_out_and_not_evaluated() -> No
         ("kind: approval\nname: a\nspec: {guard: empty, address: a, reason: b, approver: c, expires: soon}", "3: approval/a: `expires` must be a date such as 2027-01-31"),
         ("kind: approval\nname: a\nspec: {guard: empty, address: a, reason: '', approver: c, expires: 2027-01-31}", "3: approval/a: `reason`"),
         ("kind: exception\nname: a\nspec: {check: X1, address: a, reason: b, approver: c, expires: 2027-01-31}", "3: exception/a: `check`"),
+        ("kind: exception\nname: a\nspec: {check: C01, reason: b, approver: c, expires: 2027-01-31}", "3: exception/a: needs an `address` (or a `pattern`), and only one"),
         ("kind: exception\nname: a", "1: exception/a: `check` is missing"),
     ],
 )  # fmt: skip
@@ -193,6 +194,16 @@ def test_approvals_and_exceptions_are_read_and_expire() -> None:
     )
     assert [exempt.check for exempt in desired.exceptions] == ["C22"]
     assert desired.notes == ("exception old expired on 2026-05-31 and lifts nothing (remove it)",)
+
+
+def test_a_lift_may_call_its_addresses_a_pattern() -> None:
+    assert read(LIFT.replace("address: t.mount/legacy", "pattern: t.mount/*")).approvals[0].pattern == "t.mount/*"
+
+
+def test_environments_that_the_repository_does_not_have_are_noted() -> None:
+    desired = read(POLICY.replace("spec:", "environments: [staging, prod]\nspec:"))
+    assert not desired.resources
+    assert desired.notes[0] == "there is no environment `staging`, which desired-state/a.yaml:1 is for"
 
 
 def test_an_exception_silences_a_false_alarm_until_its_day() -> None:

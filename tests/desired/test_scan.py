@@ -120,6 +120,11 @@ def test_a_credential_behind_a_template_is_found_where_it_is_given() -> None:
     assert said.startswith("desired-state/a.yaml:3: template/t: `with.db_password` holds a password in plain text")
 
 
+def test_a_credential_in_the_default_of_a_parameter_is_found() -> None:
+    template = "parameters:\n  a: {type: string}\n  db_password: {type: string, default: hunter2}\n---\n"
+    assert refused(templates={"t": template}).startswith("templates/t.yaml.j2:3: template/t: `parameters.db_password` holds a password")
+
+
 def test_ordinary_documents_load_no_scanner() -> None:
     script = (
         "import sys\nsys.path.insert(0, '.')\nfrom tests.desired.world import read\n"
