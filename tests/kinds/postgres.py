@@ -49,7 +49,20 @@ def start_postgres() -> Iterator[None]:
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             owner = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         place = str(Path(folder, "data"))
-        make = [str(programs / "initdb"), "-D", place, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale", "C"]
+        make = [
+            str(programs / "initdb"),
+            "-D",
+            place,
+            "-U",
+            "postgres",
+            "--auth-local=trust",
+            "--auth-host=scram-sha-256",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale",
+            "C",
+        ]
         subprocess.run(make, check=True, capture_output=True, cwd=folder, **owner)
         run = [
             str(programs / "postgres"),
@@ -67,20 +80,20 @@ def start_postgres() -> Iterator[None]:
         with Path(folder, "log").open("w") as log:
             server = subprocess.Popen(run, stdout=log, stderr=log, cwd=folder, **owner)
         try:
-            _make_users(server)
+            _make_users(server, folder)
             yield
         finally:
             server.terminate()
             server.wait(20)
 
 
-def _make_users(server: subprocess.Popen[Any]) -> None:
+def _make_users(server: subprocess.Popen[Any], socket_folder: str) -> None:
     import psycopg
 
     deadline = time.monotonic() + 20
     while True:
         try:
-            with psycopg.connect(host="127.0.0.1", port=PORT, user="postgres", dbname="postgres", autocommit=True) as connection:
+            with psycopg.connect(host=socket_folder, port=PORT, user="postgres", dbname="postgres", autocommit=True) as connection:
                 for user, rights in (("vault", "SUPERUSER"), ("app", ""), ("batch", "")):
                     connection.execute(f"CREATE ROLE {user} LOGIN {rights} PASSWORD '{PASSWORD}'".encode())
                 return
