@@ -18,7 +18,7 @@ def history(settings: Settings, address: str | None, limit: int, output: str) ->
     from reconciler.cli.output import say, say_json
     from reconciler.report import runs
 
-    with wiring.opened(settings, "plan") as session:
+    with wiring.opened_for_ledger(settings, "plan") as session:
         if address:
             found = session.versions(address, limit)
             say_json([runs.version_json(one) for one in found]) if output == "json" else say(runs.versions_text(address, found), settings)

@@ -26,7 +26,7 @@ def status(settings: Settings, output: str) -> None:
     from reconciler.cli.output import say, say_json
     from reconciler.report.runs import lock_text
 
-    with wiring.opened(settings, "plan") as session:
+    with wiring.opened_for_ledger(settings, "plan") as session:
         held = session.lock_status()
         say_json({"held": held is not None, **(held or {})}) if output == "json" else say(lock_text(held), settings)
 
@@ -42,7 +42,7 @@ def break_(settings: Settings, yes: bool) -> None:
         raise click.UsageError("there is no terminal to ask on; give --yes to go ahead")
     if not yes:
         click.confirm("Break the lock? Make sure that its holder no longer runs.", abort=True)
-    with wiring.opened(settings, "apply") as session:
+    with wiring.opened_for_ledger(settings, "apply") as session:
         click.echo("The lock was broken." if session.break_lock() else "Nobody holds the lock.")
 
 

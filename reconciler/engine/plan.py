@@ -18,7 +18,7 @@ from reconciler.core.resource import Resource, ServerValue, fill_in, server_valu
 from reconciler.core.secret import Secret
 from reconciler.ledger.records import State
 
-from .survey import survey, unknowns, wanted
+from .survey import Ahead, survey, unknowns, wanted
 from .world import Wish, World
 
 
@@ -34,12 +34,19 @@ class Planned:
 
 
 def make_plan(
-    world: World, wish: Wish, state: State, *, targets: Collection[Address] = (), allow: Collection[str] = (), rolling_back: bool = False
+    world: World,
+    wish: Wish,
+    state: State,
+    *,
+    ahead: Ahead | None = None,
+    targets: Collection[Address] = (),
+    allow: Collection[str] = (),
+    rolling_back: bool = False,
 ) -> Planned:
     """Compare a commit with live. Writes nothing. Raises Invalid for references to what will not exist."""
     values = {address: found for address, found in _values(wish) if found}
     names = wanted(world.kinds, _addresses(world.kinds, wish, state, values))
-    readings = survey(world.kinds, names, world.clients, state.declared, world.progress)
+    readings = ahead.survey(names) if ahead else survey(world.kinds, names, world.clients, state.declared, world.progress)
     notes = [*wish.notes, *_check_references(world.kinds, wish, readings, values)]
     resources, known, found = _compare(world, wish, state, readings, values)
     order = graph(world.kinds, found.changes, _waits(values))

@@ -11,8 +11,9 @@ from reconciler.core.diff import Survey
 from reconciler.core.errors import BackendError, Denied, ReconcilerError
 from reconciler.core.kind import AnyKind, Gap, Kinds, Live, Names, Reading
 from reconciler.core.plan import Unknown
+from reconciler.ledger.records import State
 
-from .world import Clients, Progress
+from .world import Clients, Progress, World
 
 # Kinds wait for the network, not for the processor; the client's own pool limits what reaches a server.
 READERS = 16
@@ -57,6 +58,10 @@ def survey(
     return readings
 
 
+def silent(label: str, done: int, total: int) -> None:
+    """Progress where nobody looks."""
+
+
 def _joined(errors: list[ReconcilerError]) -> ReconcilerError:
     return errors[0] if len(errors) == 1 else BackendError("\n".join(map(str, errors)))
 
@@ -99,3 +104,50 @@ def _grant(kind: AnyKind, gap: Gap) -> str:
     if kind.backend == "aws":
         return f'{{"Effect": "Allow", "Action": "{gap.capability}", "Resource": "*"}}'
     return f'path "{gap.path}" {{\n  capabilities = ["{gap.capability}"]\n}}'
+
+
+class Ahead:
+    """Reads what is owned while the desired state is still being parsed: two thirds of a plan is waiting for servers.
+
+    Only for plans: an apply reads under its lock. What turns out to be desired besides is read afterwards.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        self._read = self._pool.submit(self._start)
+
+    def _start(self) -> tuple[State, Mapping[tuple[str, Place], Names], Survey]:
+        state, _ = self._world.ledger.load()
+        names = wanted(self._world.kinds, (*state.owned, *state.claims))
+        return state, names, survey(self._world.kinds, names, self._world.clients, state.declared, silent)
+
+    def state(self) -> State:
+        """The ledger as it was read. Raises what reading raised."""
+        return self._read.result()[0]
+
+    def survey(self, names: Mapping[tuple[str, Place], Names]) -> Survey:
+        """The readings that answer for these names: those read ahead, and what they lack."""
+        state, known, early = self._read.result()
+        missing = {key: lacking for key, asked in names.items() if (lacking := _lacking(asked, known.get(key), early.get(key)))}
+        late = survey(self._world.kinds, missing, self._world.clients, state.declared, self._world.progress)
+        return {key: _joined_readings(early.get(key), late.get(key)) for key in names}
+
+    def close(self) -> None:
+        """Wait for nothing: the clients are closed next, which ends what still runs."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _lacking(asked: Names, known: Names | None, early: Reading[Any] | None) -> Names | None:
+    """What an early reading does not answer; None where it answers all."""
+    if known is None or early is None:
+        return asked
+    unanswered = asked.wanted - known.wanted - early.live.keys()
+    return asked._replace(wanted=frozenset(unanswered)) if unanswered else None
+
+
+def _joined_readings(early: Reading[Any] | None, late: Reading[Any] | None) -> Reading[Any]:
+    if early is None or late is None:
+        return early or late or Reading({})
+    live = {**early.live, **late.live}
+    return Reading(live, tuple(dict.fromkeys((*early.gaps, *late.gaps))), (early.seen | late.seen) - live.keys())

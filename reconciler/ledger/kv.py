@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from ..backends.vault.client import VaultClient
@@ -41,8 +40,12 @@ class KvShelf:
         return str(self._client.write(self._path("data", key), body)["version"])
 
     def add(self, key: str, content: bytes) -> None:
-        with suppress(Conflict):  # it is there already, and its key says that it is the same
+        try:
             self.put(key, content, "")
+        except Conflict:
+            # It is there already, and its key says that it is the same. Or an answer was lost, and it may not be.
+            if self.get(key) is None:
+                self.put(key, content, "")
 
     def delete(self, key: str) -> None:
         self._client.delete(self._path("metadata", key))

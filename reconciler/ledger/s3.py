@@ -10,7 +10,10 @@ from .shelf import Entry
 
 
 class S3Shelf:
-    """One object a key below `BUCKET/PREFIX/`. An entry's version is its ETag."""
+    """One object a key below `BUCKET/PREFIX/`. An entry's version is its ETag.
+
+    The login needs s3:ListBucket as well: without it S3 answers 403 for what is absent.
+    """
 
     def __init__(self, client: AwsClient, bucket: str, prefix: str) -> None:
         self._client = client
@@ -22,7 +25,7 @@ class S3Shelf:
             answer = self._client.call("s3", "get_object", Bucket=self._bucket, Key=self._prefix + key)
         except Missing:
             return None
-        return Entry(answer["Body"].read(), answer["ETag"])
+        return Entry(answer["Body"], answer["ETag"])
 
     def put(self, key: str, content: bytes, expected: str) -> str:
         condition = {"IfMatch": expected} if expected else {"IfNoneMatch": "*"}

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.core.errors import Refused, Usage
 from reconciler.core.kind import Kinds
-from reconciler.desired.environments import read_environment
+from reconciler.desired.environments import choose_environment, read_environment
 from reconciler.desired.git import Repository
+from reconciler.engine.survey import Ahead, silent
 from reconciler.engine.world import Progress, Wish, World
 from reconciler.ledger.ledger import Ledger
 from reconciler.ledger.lock import Lock
@@ -37,13 +38,9 @@ if TYPE_CHECKING:
     from reconciler.ledger.shelf import Shelf
 
 
-def _silent(label: str, done: int, total: int) -> None:
-    """Progress where nobody looks."""
-
-
 @contextmanager
 def opened(
-    settings: Settings, purpose: str, *, commit: str = "", trust_ref: str | None = None, progress: Progress = _silent
+    settings: Settings, purpose: str, *, commit: str = "", trust_ref: str | None = None, progress: Progress = silent
 ) -> Iterator[Session]:
     """A session on a commit; without one, on the work tree as it is. `purpose` is `plan` or `apply`."""
     with _collector_off():
@@ -51,20 +48,21 @@ def opened(
         tree = repository.read(repository.resolve(commit)) if commit else repository.read_work_tree()
         trusted = repository.read(repository.resolve(trust_ref)) if trust_ref else None
         unsaved = bool(commit) and bool(repository.changes())
-        desired = _load(settings, tree, trusted)
-        with _connected(settings, desired.environment, purpose, tree.commit, progress) as parts:
-            yield _joined(settings, parts, desired, tree, repository, unsaved=unsaved)
+        environment = _environment(settings, tree, trusted)
+        with _connected(settings, environment, purpose, tree.commit, progress) as parts, _ahead(parts, purpose) as ahead:
+            desired = _load(settings, tree, trusted)
+            yield _joined(settings, parts, _wish(desired, tree, repository, unsaved=unsaved), ahead)
 
 
 @contextmanager
-def opened_for_rollback(settings: Settings, to: str, purpose: str, progress: Progress = _silent) -> Iterator[Session]:
+def opened_for_rollback(settings: Settings, to: str, purpose: str, progress: Progress = silent) -> Iterator[Session]:
     """A session on the commit to go back to, with the environment of HEAD."""
-    with _collector_off(), _opened_at(settings, purpose, progress, lambda ledger: to or rollback_target(ledger.load()[0])) as session:
+    with _opened_at(settings, purpose, progress, lambda ledger: to or rollback_target(ledger.load()[0])) as session:
         yield session
 
 
 @contextmanager
-def opened_for_drift(settings: Settings, progress: Progress = _silent) -> Iterator[Session]:
+def opened_for_drift(settings: Settings, progress: Progress = silent) -> Iterator[Session]:
     """A session on the last applied commit, with the environment of HEAD."""
 
     def last(ledger: Ledger) -> str:
@@ -73,19 +71,50 @@ def opened_for_drift(settings: Settings, progress: Progress = _silent) -> Iterat
             raise Refused("nothing was applied yet, so nothing can have drifted (reconcile apply)")
         return state.applied[-1]
 
-    with _collector_off(), _opened_at(settings, "plan", progress, last) as session:
+    with _opened_at(settings, "plan", progress, last) as session:
         yield session
 
 
 @contextmanager
+def opened_for_ledger(settings: Settings, purpose: str) -> Iterator[Session]:
+    """A session for history and lock: only the environment's file is read."""
+    tree = Repository(settings.repo).read_work_tree()
+    environment = read_environment(tree, settings.environment or None)
+    with _connected(settings, environment, purpose, tree.commit, silent) as parts:
+        yield _joined(settings, parts, Wish(environment.project, environment.name, tree.commit, {}))
+
+
+@contextmanager
 def _opened_at(settings: Settings, purpose: str, progress: Progress, choose: Callable[[Ledger], str]) -> Iterator[Session]:
-    repository = Repository(settings.repo)
-    head = repository.read(repository.resolve("HEAD"))
-    environment = read_environment(head, settings.environment or None)
-    with _connected(settings, environment, purpose, head.commit, progress) as parts:
-        tree = repository.read(repository.resolve(choose(parts.world.ledger)))
-        desired = _load(settings, tree, head)
-        yield _joined(settings, parts, desired, tree, repository, unsaved=False)
+    with _collector_off():
+        repository = Repository(settings.repo)
+        head = repository.read(repository.resolve("HEAD"))
+        environment = read_environment(head, settings.environment or None)
+        with _connected(settings, environment, purpose, head.commit, progress) as parts:
+            tree = repository.read(repository.resolve(choose(parts.world.ledger)))
+            desired = _load(settings, tree, head)
+            yield _joined(settings, parts, _wish(desired, tree, repository, unsaved=False))
+
+
+def _environment(settings: Settings, tree: Tree, trusted: Tree | None) -> Environment:
+    """Where credentials and requests go: the trusted commit says, where there is one."""
+    name = choose_environment(tree, settings.environment or None)
+    if trusted is not None and name not in trusted.environments():
+        raise Usage(f"environment {name} is not in the trusted commit, so nothing may be contacted for it (merge it first)")
+    return read_environment(trusted or tree, name)
+
+
+@contextmanager
+def _ahead(parts: _Parts, purpose: str) -> Iterator[Ahead | None]:
+    """Let a plan read what is owned while the desired state is parsed. An apply must first have the lock."""
+    if purpose != "plan":
+        yield None
+        return
+    ahead = Ahead(parts.world)
+    try:
+        yield ahead
+    finally:
+        ahead.close()
 
 
 def _load(settings: Settings, tree: Tree, trusted: Tree | None) -> Desired:
@@ -149,9 +178,8 @@ def _sources(settings: Settings, environment: Environment, clients: ClientPool, 
     )
 
 
-def _joined(settings: Settings, parts: _Parts, desired: Desired, tree: Tree, repository: Repository, *, unsaved: bool) -> Session:
-    wish = _wish(desired, tree, repository, unsaved=unsaved)
-    return Session(settings, parts.world, wish, parts.clients, parts.lock, parts.shelf, parts.gates, parts.run, parts.began)
+def _joined(settings: Settings, parts: _Parts, wish: Wish, ahead: Ahead | None = None) -> Session:
+    return Session(settings, parts.world, wish, parts.clients, parts.lock, parts.shelf, parts.gates, parts.run, parts.began, ahead)
 
 
 def _wish(desired: Desired, tree: Tree, repository: Repository, *, unsaved: bool) -> Wish:
@@ -200,4 +228,4 @@ def _collector_off() -> Iterator[None]:
         gc.enable()
 
 
-__all__ = ["SavedPlan", "Session", "opened", "opened_for_drift", "opened_for_rollback", "saved_plan"]
+__all__ = ["SavedPlan", "Session", "opened", "opened_for_drift", "opened_for_ledger", "opened_for_rollback", "saved_plan"]

@@ -20,6 +20,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.run import AppliedVersion, RunRecord
 from reconciler.engine.apply import Applied, Orders, apply, new_run
 from reconciler.engine.plan import make_plan
+from reconciler.engine.survey import Ahead
 from reconciler.engine.world import Wish, World
 from reconciler.ledger.lock import Lock
 from reconciler.settings import Settings
@@ -45,6 +46,7 @@ class Session:
     gates: Gates
     run: str
     began: float
+    ahead: Ahead | None = None
     interrupted: bool = False
 
     @property
@@ -53,8 +55,11 @@ class Session:
 
     def plan(self, targets: Collection[str], allow: Collection[str], *, rolling_back: bool = False) -> Plan:
         """Make a plan. Writes nothing."""
-        state, _ = self.world.ledger.load()
-        return make_plan(self.world, self.wish, state, targets=_addresses(targets), allow=allow, rolling_back=rolling_back).plan
+        state = self.ahead.state() if self.ahead else self.world.ledger.load()[0]
+        planned = make_plan(
+            self.world, self.wish, state, ahead=self.ahead, targets=_addresses(targets), allow=allow, rolling_back=rolling_back
+        )
+        return planned.plan
 
     def orders(
         self,

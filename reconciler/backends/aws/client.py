@@ -170,6 +170,8 @@ class AwsClient:
         client = self._client(service)
         with _translated(_asked(client, service, operation, parameters)):
             answer: dict[str, Any] = getattr(client, operation)(**parameters)
+            if "Body" in answer:  # of S3: read here, where a broken connection still becomes an error of ours
+                answer["Body"] = answer["Body"].read()
         return answer
 
     def _client(self, service: str) -> BaseClient:
