@@ -42,10 +42,17 @@ def kv(raft: VaultClient, mount: str) -> KvShelf:
     return shelf
 
 
+@pytest.fixture(scope="session")
+def storage(moto_server: Server) -> AwsClient:
+    """A client for buckets. Tests have one each, so the endpoint need not be emptied, which takes seconds."""
+    return AwsClient(region="us-east-1", endpoint_url=moto_server.address)
+
+
 @pytest.fixture
-def s3(aws: AwsClient) -> S3Shelf:
-    aws.change("s3", "create_bucket", Bucket="ledgers")
-    return S3Shelf(aws, "ledgers", "genesis/prod")
+def s3(storage: AwsClient) -> S3Shelf:
+    name = f"ledger-{uuid.uuid4().hex[:12]}"
+    storage.change("s3", "create_bucket", Bucket=name)
+    return S3Shelf(storage, name, "genesis/prod")
 
 
 @pytest.fixture

@@ -373,8 +373,8 @@ def tell(process: subprocess.Popen[str]) -> None:
 
 
 def test_a_stopped_process_sends_nothing_once_its_lease_is_over(tmp_path: Path) -> None:
-    with holding(tmp_path, lease=1.5) as process:
-        time.sleep(2)  # longer than the lease: the thread renews it
+    with holding(tmp_path, lease=2.5) as process:
+        time.sleep(3)  # longer than the lease: the thread renews it
         tell(process)
         assert said(process) == "sent"
         process.send_signal(signal.SIGSTOP)

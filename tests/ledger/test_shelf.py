@@ -84,6 +84,21 @@ def test_preparing_again_changes_nothing(shelf: Shelf) -> None:
     assert found.version == version
 
 
+def test_a_chunk_whose_first_write_was_lost_is_written_again(kv: KvShelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, lost = KvShelf.put, [Conflict("the answer to a write was lost", path="x")]
+
+    def losing(shelf: KvShelf, key: str, content: bytes, expected: str) -> str:
+        if lost:
+            raise lost.pop()
+        return put(shelf, key, content, expected)
+
+    monkeypatch.setattr(KvShelf, "put", losing)
+    kv.add("state/abc", BINARY)
+    found = kv.get("state/abc")
+    assert found is not None
+    assert found.content == BINARY
+
+
 # Not over S3: the endpoint that tests have compares and sets in two steps, the real one in one.
 @pytest.mark.parametrize("name", ["kv", "folder"])
 def test_of_writers_at_once_one_wins(request: pytest.FixtureRequest, name: str) -> None:
@@ -138,8 +153,8 @@ def test_an_entry_that_somebody_else_wrote_is_refused_in_words(raft: VaultClient
         kv.get("head")
 
 
-def test_a_bucket_that_does_not_exist_holds_nothing_and_is_named(aws: AwsClient) -> None:
-    shelf = S3Shelf(aws, "nowhere", "genesis/prod")
+def test_a_bucket_that_does_not_exist_holds_nothing_and_is_named(storage: AwsClient) -> None:
+    shelf = S3Shelf(storage, "nowhere", "genesis/prod")
     assert shelf.get("head") is None
     assert shelf.keys("") == ()
     for work in (shelf.prepare, lambda: shelf.put("head", b"1", "")):
