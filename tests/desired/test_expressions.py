@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.desired.expressions import Unresolved, evaluate, substitute
+from tests.desired.world import PATIENT
 
 VARIABLES: dict[str, Any] = {"team": "genesis", "ttl": 3600, "on": True, "names": ["a", "b"], "limits": {"low": 1}, "nothing": None}
 
@@ -114,6 +115,7 @@ def test_keys_are_evaluated_too() -> None:
     assert substitute({"${{ team }}": 1}, VARIABLES, []) == {"genesis": 1}
 
 
+@PATIENT
 @given(st.text().filter(lambda text: "${{" not in text))
 def test_a_value_is_never_evaluated_again(value: str) -> None:
     assert evaluate("${{ value }}", {"value": value}) == value

@@ -7,13 +7,16 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.core.address import Address, Place, parse_address
-from reconciler.core.errors import Usage
+from reconciler.core.errors import Invalid, Usage
 from reconciler.core.guard import Approval
 from reconciler.desired.load import load
+from reconciler.desired.output import write_yaml
 from reconciler.desired.tree import Tree
-from tests.desired.world import DEV, KINDS, TODAY, read, refused, specs, tree
+from tests.desired.world import DEV, KINDS, PATIENT, TODAY, read, refused, specs, tree
 
 POLICY = "kind: t.policy\nname: p\nspec:\n  rules:\n    - path: a/*\n      capabilities: [read]"
 
@@ -261,3 +264,34 @@ def test_ten_thousand_documents_are_read_in_about_a_second() -> None:
     desired = load(Tree({**tree().files, **files}), "dev", KINDS, today=TODAY)
     assert time.process_time() - began < 4
     assert len(desired.resources) == 10_000
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "x", "t.role", "m/r", "1h", "${{ team }}", "${{ x", "dev", "a@b"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["kind", "name", "spec", "ttl", "ref", "attribute", "from", "environments", "labels", "lifecycle", "${{ team }}"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=10,
+)
+KEYS = ["kind", "name", "spec", "template", "with", "environments", "labels", "lifecycle", "instance", "namespace", "address", "patch"]
+
+
+@PATIENT
+@given(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=6))
+def test_no_document_fails_but_in_words(document: dict[str, Any]) -> None:
+    text = write_yaml([document])
+    files = {"desired-state/overlays/dev/o.yaml": text, "desired-state/a.yaml": text}
+    try:
+        read(files=files, templates={"x": "parameters: {}\n---\nkind: t.note\nname: ${{ team }}\n"})
+    except Invalid as error:
+        said = str(error)
+    else:
+        said = "desired-state/"
+    assert said.startswith("desired-state/")

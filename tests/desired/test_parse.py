@@ -13,6 +13,7 @@ from reconciler.desired.compose import FASTEST, Portable
 from reconciler.desired.output import write_yaml
 from reconciler.desired.parse import core_word, parse
 from reconciler.desired.source import Source
+from tests.desired.world import PATIENT
 
 COMPOSERS = pytest.mark.parametrize("composer", [FASTEST, Portable], ids=["libyaml", "pure Python"])
 
@@ -117,6 +118,20 @@ VALUES = st.recursive(
 )
 
 
+@PATIENT
 @given(st.dictionaries(st.sampled_from(["kind", "spec", "0o7", "yes", "1e3", ""]), VALUES, min_size=1))
 def test_what_is_written_reads_as_the_same_values(document: dict[str, Any]) -> None:
     assert bodies(write_yaml([document])) == [document]
+
+
+@COMPOSERS
+@PATIENT
+@given(st.binary(max_size=60) | st.text(st.sampled_from("ab:-?[]{}&*!|>'\"%@`#,\n\t \x00$0"), max_size=40).map(str.encode))
+def test_no_text_fails_but_in_words(composer: type[Any], raw: bytes) -> None:
+    try:
+        parse(Source("a.yaml", raw), composer)
+    except Invalid as error:
+        said = str(error)
+    else:
+        said = "a.yaml"
+    assert said.startswith("a.yaml")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reconciler.desired.documents import TemplateUse
 from reconciler.desired.source import Document, Source
 from reconciler.desired.templates import instances, read_template
-from tests.desired.world import read, refused, specs
+from tests.desired.world import PATIENT, read, refused, specs
 
 POLICY = """\
 parameters:
@@ -66,6 +66,7 @@ spec:
 """
 
 
+@PATIENT
 @given(st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: "${{" not in text))
 def test_no_value_becomes_yaml(value: str) -> None:
     template = read_template("t", "templates/t.yaml.j2", VALUE.encode())

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from reconciler.core.errors import Invalid
 from reconciler.core.kind import Kind, Ref, registry
@@ -16,6 +17,8 @@ from reconciler.core.values import Seconds, StringMap, StringSet
 from reconciler.desired.load import Desired, load
 from reconciler.desired.tree import Tree
 
+# The first example imports Jinja2, and the machine may be busy: neither is what a property is about.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TODAY = datetime.date(2026, 6, 1)
 DEV = """
 project: demo
