@@ -92,7 +92,7 @@ IDENTITY_ENTITY = Kind(
     read=ENTITIES.read,
     write=ENTITIES.write,
     refs=_policy_refs,
-    builtin=(LOGIN_MADE,),
+    builtin=LOGIN_MADE,
 )
 IDENTITY_GROUP = Kind(
     name="vault.identity_group",

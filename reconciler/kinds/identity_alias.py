@@ -52,11 +52,13 @@ class _Aliases(Generic[S]):
         live: dict[str, Live[S]] = {}
         seen: set[str] = set()
         for key, shown in listing.key_info.items() if listing is not None else ():
+            if "mount_path" not in shown:
+                continue  # its auth method was disabled: nobody can log in by it, and it has no name
             name = f"{str(shown['mount_path']).removeprefix('auth/').rstrip('/')}/{shown['name']}"
             owner = owners.get(str(shown["canonical_id"]), str(shown["canonical_id"]))
-            if name in names.wanted or (names.everything and not fnmatch.fnmatchcase(owner, LOGIN_MADE)):
+            if name in names.wanted or (names.everything and not _login_made(owner)):
                 live[name] = Live(self.spec.from_live({**shown, self.sort: owner}), attributes={"id": key})
-            elif not fnmatch.fnmatchcase(owner, LOGIN_MADE):
+            elif not _login_made(owner):
                 seen.add(name)
         return Reading(live, (), frozenset(seen))
 
@@ -86,6 +88,10 @@ class _Aliases(Generic[S]):
     def refs(self, name: str, spec: S) -> Iterator[Ref]:
         yield Ref("name", "vault.auth_method", name, within=True)
         yield Ref(self.sort, f"vault.identity_{self.sort}", self.owner(spec))
+
+
+def _login_made(owner: str) -> bool:
+    return any(fnmatch.fnmatchcase(owner, glob) for glob in LOGIN_MADE)
 
 
 def _login(client: VaultClient, name: str) -> tuple[str, str, str]:

@@ -16,8 +16,9 @@ Sort = Literal["entity", "group"]
 # Members from other namespaces are not listed in this one: they stay the ids they are.
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.\w+)?")
 EVERYBODY = "*"
-LOGIN_MADE = "entity_" + "[0-9a-f]" * 8 + "*"
-"""What the server calls an entity that it made for a login."""
+_MADE = "entity_" + "[0-9a-f]" * 8
+LOGIN_MADE = (_MADE, f"{_MADE}.*")
+"""What the servers call an entity that they made for a login: Vault, and OpenBao with the namespace's id."""
 
 
 def names_by_id(client: VaultClient, sort: Sort) -> Mapping[str, str]:

@@ -71,6 +71,17 @@ def test_aliases_and_entities_that_a_login_made_are_not_counted_but_can_be_decla
     assert get(vault, IDENTITY_ENTITY_ALIAS, "userpass/guest").entity == "guest"
 
 
+def test_an_alias_whose_auth_method_is_gone_does_not_disturb_the_others(vault: VaultClient) -> None:
+    for mount in ("old", "new"):
+        vault.write(f"sys/auth/{mount}", {"type": "userpass"})
+        vault.forget_mounts()
+        put(vault, IDENTITY_ENTITY, mount, {})
+        put(vault, IDENTITY_ENTITY_ALIAS, f"{mount}/al", {"entity": mount})
+    vault.delete("sys/auth/old")
+    reading = IDENTITY_ENTITY_ALIAS.read(vault, Names(frozenset({"old/al", "new/al"})))
+    assert (set(reading.live), reading.gaps) == ({"new/al"}, ())
+
+
 def test_a_group_with_a_member_that_is_not_there_says_who(vault: VaultClient) -> None:
     with pytest.raises(Missing, match="no entity named 'nobody'"):
         put(vault, IDENTITY_GROUP, "web", {"member_entities": ["nobody"]})
