@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from reconciler.backends.vault.client import VaultClient
-from reconciler.core.change import Action, Change
+from reconciler.core.change import Change
 from reconciler.core.kind import Kind, Live, Ref
 from reconciler.core.resource import Spec
 from reconciler.core.secret import Reveal, Secret
@@ -96,18 +96,16 @@ CONNECTIONS = Folder("{mount}/config", _parse_connection, ENGINES)
 
 def _write_connection(client: VaultClient, change: Change[DatabaseConnection], reveal: Reveal) -> None:
     path = CONNECTIONS.at(change.address.name)
-    if change.after is None or change.action is Action.REPLACE:
-        client.delete(path)
     if change.after is None:
+        client.delete(path)
         return
-    before = None if change.action is Action.REPLACE else change.before
     after = unchanged_secrets(change).after or change.after
     body = body_of(after, reveal)
     plugin = {name: body.pop(name) for name in list(body) if name not in _ENGINE_FIELDS}
-    client.write(path, body | _plugin_fields(plugin, before, change.after))
+    client.write(path, body | _plugin_fields(plugin, change.before))
 
 
-def _plugin_fields(body: Mapping[str, Any], before: DatabaseConnection | None, after: DatabaseConnection) -> dict[str, Any]:
+def _plugin_fields(body: Mapping[str, Any], before: DatabaseConnection | None) -> dict[str, Any]:
     """What the plugin is to be told: what is set, and what was set before and is not any more.
 
     An equal URL is left out: the server may have shown it with a masked password, which must not be written back.
@@ -115,8 +113,8 @@ def _plugin_fields(body: Mapping[str, Any], before: DatabaseConnection | None, a
     told: dict[str, Any] = {}
     for name, value in body.items():
         old = getattr(before, name) if before is not None else None
-        kept = isinstance(getattr(after, name), Secret) or name != "connection_url"
-        if (value and (kept or value != old)) or (old and value != old):
+        unsaid = name == "connection_url" and value == old
+        if (value or old) and not unsaid:
             told[name] = value
     return told
 

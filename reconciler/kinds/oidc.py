@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
@@ -111,7 +112,7 @@ def _write_assignment(client: VaultClient, change: Change[OidcAssignment], _reve
 def _write_provider(client: VaultClient, change: Change[OidcProvider], reveal: Reveal) -> None:
     # An issuer that is not declared any more goes back to the server's own address.
     after = change.after.model_copy(update={"issuer": change.after.issuer or ""}) if change.after is not None else None
-    PROVIDERS.write(client, Change(change.address, change.action, change.before, after), reveal)
+    PROVIDERS.write(client, replace(change, after=after), reveal)
 
 
 def _key_problems(_name: str, spec: OidcKey) -> Iterator[str]:
