@@ -36,15 +36,15 @@ def aws_made(client: AwsClient, name: str, key: str, fresh: str) -> tuple[Value,
     The second is the version that this write followed, empty if nothing was written.
     """
     for _ in range(ATTEMPTS):
-        text, base = _held(client, name)
+        text, follows = _held(client, name)
         held = _keys(name, text) if key and text is not None else {}
         if (text is not None and not key) or held.get(key) is not None:
             return aws_value(client, name, key), ""
         content = json.dumps({**held, key: fresh}) if key else fresh
         # Whoever starts from the same version makes the same token, and AWS takes the first of them: its check-and-set.
-        token = str(uuid.uuid5(_TOKENS, f"{name}\n{base}"))
+        token = str(uuid.uuid5(_TOKENS, f"{name}\n{follows}"))
         try:
-            return Value(fresh, _write(client, name, content, token)), base
+            return Value(fresh, _write(client, name, content, token)), follows
         except Conflict:
             continue  # somebody else was first, and theirs counts
     raise Conflict(f"{_source(name, key)} is written by others all the time; its value could not be made", path=name)

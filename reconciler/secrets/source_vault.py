@@ -34,14 +34,14 @@ def vault_made(client: VaultClient, location: str, key: str, fresh: str) -> tupl
         held, version = _held(client, location)
         if key in held:
             return vault_value(client, location, key), ""
-        base = int(version) if version else _deleted_version(client, location)
-        if base is None:
+        follows = int(version) if version else _deleted_version(client, location)
+        if follows is None:
             continue
         try:
-            written = client.write(location, {"options": {"cas": base}, "data": {**held, key: fresh}})
+            written = client.write(location, {"options": {"cas": follows}, "data": {**held, key: fresh}})
         except Conflict:
             continue  # somebody else wrote the path, perhaps this very value: theirs counts
-        return Value(fresh, str(written["version"])), str(base)
+        return Value(fresh, str(written["version"])), str(follows)
     raise Conflict(f"vault:{location} is written by others all the time; the value for {key!r} could not be made", path=location)
 
 

@@ -112,6 +112,15 @@ def test_whoever_saves_on_an_old_version_is_refused(shelf: Shelf) -> None:
     assert Ledger(shelf).load()[0].applied == FULL.applied
 
 
+def test_a_state_that_returns_does_not_bring_its_old_version_back(folder: FileShelf) -> None:
+    ledger = Ledger(folder)
+    first = ledger.save(FULL, "", EMPTY, 1)
+    second = ledger.save(EMPTY, first, FULL, 1)
+    ledger.save(FULL, second, EMPTY, 1)
+    with pytest.raises(Conflict):
+        Ledger(folder).save(EMPTY, first, FULL, 2)
+
+
 def test_a_run_whose_lock_was_taken_over_cannot_save_even_if_it_reads_again(folder: FileShelf) -> None:
     saved(folder, FULL, fence=7)
     late = Ledger(folder)
