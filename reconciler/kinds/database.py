@@ -18,7 +18,9 @@ from reconciler.core.values import Seconds, Statements, StringMap, StringSet, Te
 from .listed import Body, Folder, body_of, plain, unchanged_secrets
 
 ENGINES = frozenset({"database"})
-_INLINE_PASSWORD = re.compile(r"://[^/@:]*:(?!\{\{)(?!xxxxx@)[^/@]+@")
+_MASK = "xxxxx"
+# `user:password@` after a scheme or at the start (MySQL), and `password=...` (libpq); templates and masks are none.
+_INLINE_PASSWORD = re.compile(r"((?:^|://)[^/@:\s]*:|password=)(?!\{\{|xxxxx)([^/@\s]+(?=@)|(?<==)\S+)")
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -85,6 +87,8 @@ _SECRETS = ("password", "client_key", "private_key", "tls_certificate_key", "ser
 
 def _parse_connection(body: Body) -> Live[DatabaseConnection]:
     details = body.get("connection_details") or {}
+    # The server masks the password in some forms of URL, and shows it in others.
+    details = {**details, "connection_url": _INLINE_PASSWORD.sub(rf"\1{_MASK}", str(details.get("connection_url") or ""))}
     flat = {**body, **{name: value for name, value in details.items() if value != ""}}
     for name in _SECRETS:
         flat.pop(name, None)  # some plugins' keys come back in clear

@@ -188,6 +188,25 @@ def test_a_masked_url_is_never_written_back(vault: VaultClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("plugin", "url"),
+    [
+        ("mysql-database-plugin", "vault:hunter2hunter@tcp(db.example:3306)/"),
+        ("postgresql-database-plugin", "postgresql://vault:hunter2hunter@db.example/x"),
+        ("postgresql-database-plugin", "host=db.example user=vault password=hunter2hunter dbname=x"),
+    ],
+)
+def test_a_password_in_a_url_is_refused_in_yaml_and_not_read_from_the_server(plugin: str, url: str, vault: VaultClient) -> None:
+    spec = {"plugin_name": plugin, "connection_url": url, "verify_connection": False}
+    assert any("holds a password" in problem for problem in problems(DATABASE_CONNECTION, "database/x", spec))
+    vault.write("sys/mounts/database", {"type": "database"})
+    vault.write("database/config/x", spec)
+    live = get(vault, DATABASE_CONNECTION, "database/x")
+    assert "hunter2hunter" not in repr(live)
+    assert "xxxxx" in live.connection_url
+    assert problems(DATABASE_CONNECTION, "database/x", spec | {"connection_url": live.connection_url}) == []
+
+
+@pytest.mark.parametrize(
     ("kind", "name", "spec", "words"),
     [
         (APPROLE_ROLE, "approle/x", {"token_ttl": "2h", "token_max_ttl": "1h"}, "token_ttl 2h is larger than token_max_ttl 1h"),
