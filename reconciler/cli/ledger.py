@@ -35,7 +35,7 @@ def status(settings: Settings, output: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def break_(settings: Settings, yes: bool) -> None:
-    """Take the lock from its holder. A holder that still runs sends nothing more."""
+    """Take the lock from its holder. One that still runs notices within 20 seconds, and sends nothing more then."""
     from reconciler import wiring
 
     if not yes and not sys.stdin.isatty():

@@ -242,6 +242,8 @@ def _finish(settings: Settings, session: Session, run: Callable[[], Applied], ou
         say_json(applied_json(done.planned.plan, done.run, done.records))
     else:
         say(applied_text(done.planned.plan, done.run, done.records, session.cost()), settings)
+    if done.unrecorded:
+        click.echo(f"error: the run could not be recorded: {done.unrecorded} (apply again: it finds what was done)", err=True)
     sys.exit(_applied_code(done, session))
 
 

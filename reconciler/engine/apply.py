@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.address import Address
 from reconciler.core.change import Action, Change
 from reconciler.core.diff import kept_value, leave_out
-from reconciler.core.errors import Missing, Refused, Stale
+from reconciler.core.errors import BackendError, LeaseLost, Missing, Refused, Stale
 from reconciler.core.kind import AnyKind, Names
 from reconciler.core.order import graph
 from reconciler.core.owned import Claim, Owned
@@ -53,11 +53,11 @@ class Applied:
     planned: Planned
     results: tuple[Result, ...] = ()
     declined: bool = False
-    unplanned: tuple[str, ...] = field(default=())  # what only the re-plan has, left alone
+    unrecorded: str = ""  # why the ledger does not know of the end of this run
 
     @property
     def failed(self) -> bool:
-        return any(result.outcome is not Outcome.APPLIED for result in self.results)
+        return bool(self.unrecorded) or any(result.outcome is not Outcome.APPLIED for result in self.results)
 
     @property
     def wrote(self) -> bool:
@@ -75,7 +75,7 @@ def apply(world: World, wish: Wish, fence: int, orders: Orders, run: str) -> App
     """
     state, version = world.ledger.load()
     planned = make_plan(world, wish, state, targets=orders.targets, allow=orders.allow, rolling_back=orders.sort == "rollback")
-    planned, unplanned = _expected(planned, orders)
+    planned = _expected(planned, orders)
     if planned.plan.refusals:
         raise Refusal(planned.plan)
     if planned.plan.changes and not orders.confirm(planned.plan):
@@ -91,8 +91,13 @@ def apply(world: World, wish: Wish, fence: int, orders: Orders, run: str) -> App
         undone = _undo(world, planned, results)
         results = _merged(results, undone)
     ended = _ended(world, wish, orders, planned, begun, record, results)
-    world.ledger.save(ended, version, begun, fence, objects=_records(results))
-    return Applied(run, planned, results, unplanned=unplanned)
+    try:
+        world.ledger.save(ended, version, begun, fence, objects=_records(results))
+    except (BackendError, LeaseLost) as error:
+        # What was written is written; the claims of the first head tell the next run what of it is ours.
+        return Applied(run, planned, results, unrecorded=str(error))
+    world.ledger.collect()
+    return Applied(run, planned, results)
 
 
 class Refusal(Refused):
@@ -103,13 +108,13 @@ class Refusal(Refused):
         super().__init__("\n".join(f"refused by {one.guard}: {one.address}: {one.message}" for one in plan.refusals))
 
 
-def _expected(planned: Planned, orders: Orders) -> tuple[Planned, tuple[str, ...]]:
+def _expected(planned: Planned, orders: Orders) -> Planned:
     """Hold the plan against what was reviewed. Raises Stale."""
     plan = planned.plan
     if orders.expect_digest and plan.digest != orders.expect_digest:
         raise Stale(f"the plan is now {plan.digest}, not {orders.expect_digest} as reviewed: plan and review again")
     if orders.expect_changes is None:
-        return planned, ()
+        return planned
     stale = stale_addresses(orders.expect_changes, map(change_json, plan.changes))
     if stale:
         raise Stale("the saved plan is stale; these changes would come out otherwise now: " + ", ".join(stale))
@@ -117,7 +122,7 @@ def _expected(planned: Planned, orders: Orders) -> tuple[Planned, tuple[str, ...
     kept = tuple(change for change in plan.changes if str(change.address) in reviewed)
     extra = tuple(str(change.address) for change in plan.changes if str(change.address) not in reviewed)
     notes = [f"{address}: changed since the plan was saved; not applied" for address in extra]
-    return with_notes(replace(planned, plan=replace(plan, changes=kept)), notes), extra
+    return with_notes(replace(planned, plan=replace(plan, changes=kept)), notes)
 
 
 def _began(world: World, wish: Wish, orders: Orders, plan: Plan, run: str, state: State) -> RunRecord:
@@ -152,7 +157,7 @@ def _carry_out(world: World, planned: Planned, orders: Orders) -> tuple[Result, 
     def write(change: Change[Any]) -> Change[Any]:
         complete = _completed(world, planned, change)
         _write(world, complete)
-        return _remarked(world, complete)
+        return complete
 
     def progress(done: int, total: int) -> None:
         world.progress("applying", done, total)
@@ -239,7 +244,8 @@ def _ended(
     """The ledger after the run. Pure, but for the clock."""
     outcome = _verdict(results)
     record = begun._replace(finished=_now(world), outcome=outcome, summary=planned.plan.summary)
-    done = [result.change for result in results if result.outcome is Outcome.APPLIED]
+    # Marks are asked for at the end: two values generated at one path move each other's version.
+    done = [_remarked(world, result.change) for result in results if result.outcome is Outcome.APPLIED]
     owned, declared, undone = dict(state.owned), dict(state.declared), dict(state.undone)
     for change in done:
         _own(world.kinds[change.address.kind], change, owned, declared, record.id)

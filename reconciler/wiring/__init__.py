@@ -141,21 +141,22 @@ def _connected(settings: Settings, environment: Environment, purpose: str, commi
     marks = {"reconciler_commit": commit, "reconciler_run": run}
     clients = ClientPool(environment, purpose, settings.environ, marks, gates)
     try:
-        shelf = _shelf(settings, environment, clients)
-        ledger = Ledger(shelf)
+        # The lock must be renewable at any time; the ledger, like everything else, is written only under a lease.
+        shelf = _shelf(settings, environment, clients, gated=False)
+        ledger = Ledger(_shelf(settings, environment, clients, gated=True))
         world = World(_kinds(environment), clients, ledger, _sources(settings, environment, clients, ledger, purpose), now, progress)
         yield _Parts(world, clients, Lock(shelf), shelf, gates, run, began)
     finally:
         clients.close()
 
 
-def _shelf(settings: Settings, environment: Environment, clients: ClientPool) -> Shelf:
+def _shelf(settings: Settings, environment: Environment, clients: ClientPool, *, gated: bool) -> Shelf:
     place, folder = environment.ledger, f"{environment.project}/{environment.name}"
     if place.s3:
         from reconciler.ledger.s3 import S3Shelf
 
         bucket, _, prefix = place.s3.partition("/")
-        return S3Shelf(clients.aws(place.aws, gated=False), bucket, f"{prefix}/{folder}")
+        return S3Shelf(clients.aws(place.aws, gated=gated), bucket, f"{prefix}/{folder}")
     if place.file:
         from reconciler.ledger.file import FileShelf
 
@@ -165,7 +166,7 @@ def _shelf(settings: Settings, environment: Environment, clients: ClientPool) ->
     if place.vault not in environment.vault:
         remedy = "write `ledger: {vault: INSTANCE}`, `{s3: BUCKET/PREFIX}` or `{file: PATH}`"
         raise Usage(f"environment {environment.name} declares no vault instance {place.vault!r} for its ledger ({remedy})")
-    return KvShelf(clients.vault(place.vault, gated=False), place.mount, folder, time.sleep)
+    return KvShelf(clients.vault(place.vault, gated=gated), place.mount, folder, time.sleep)
 
 
 def _sources(settings: Settings, environment: Environment, clients: ClientPool, ledger: Ledger, purpose: str) -> Sources:
