@@ -6,12 +6,15 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .address import Address, Place
+from .address import HOME, Address, Place
 from .change import Action, Change
 from .errors import Invalid, Problem
-from .kind import Kinds, Ref
+from .kind import AnyKind, Kinds, Ref
+from .secret import Secret
 
 NAMESPACE = "vault.namespace"
+ENGINE = "vault.secrets_engine"
+AWS_SECRET = "aws.secret"
 
 Graph = dict[Address, set[Address]]
 """Each address with those that must be done before it."""
@@ -91,8 +94,8 @@ def _edges(
 ) -> Iterator[tuple[Address, Address, bool]]:
     """(first, then, soft) for what one change has to do with the others."""
     address = change.address
-    for ref in _held(kinds, address, change.after):
-        other = index.find(address.place, ref)
+    for place, ref in _needed(kinds, address, change.after):
+        other = index.find(place, ref)
         if other and other != address and by_address[other].action not in (Action.DELETE, Action.FORGET):
             yield other, address, ref.soft
     for ref in _held(kinds, address, change.before):
@@ -105,6 +108,22 @@ def _edges(
     holder = index.namespace_of(address)
     if holder and holder != address:
         yield (address, holder, False) if by_address[holder].action is Action.DELETE else (holder, address, False)
+
+
+def _needed(kinds: Kinds, address: Address, spec: Any) -> Iterator[tuple[Place, Ref]]:
+    """What must stand before a spec can be written, and where: what it names, and where its secrets come from."""
+    yield from ((address.place, ref) for ref in _held(kinds, address, spec))
+    # Sources lie at home, whatever the place of the object that takes a value from them.
+    yield from ((HOME, ref) for ref in _sources(kinds[address.kind], spec))
+
+
+def _sources(kind: AnyKind, spec: Any) -> Iterator[Ref]:
+    for name in sorted(kind.secrets):
+        secret = getattr(spec, name, None)
+        if isinstance(secret, Secret) and secret.scheme == "vault":
+            yield Ref(name, ENGINE, secret.location, soft=True, within=True)
+        elif isinstance(secret, Secret) and secret.scheme == "aws":
+            yield Ref(name, AWS_SECRET, secret.location, soft=True)
 
 
 def _held(kinds: Kinds, address: Address, spec: Any) -> Iterable[Ref]:

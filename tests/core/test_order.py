@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from reconciler.core.address import HOME, Address, Place
 from reconciler.core.change import Action, Change
 from reconciler.core.errors import Invalid
-from reconciler.core.kind import Ref
-from reconciler.core.order import Graph, Index, find_cycle, graph, in_order
+from reconciler.core.kind import Kind, Ref, registry
+from reconciler.core.order import AWS_SECRET, ENGINE, Graph, Index, find_cycle, graph, in_order
 from reconciler.core.resource import Lifecycle
 
-from .kinds import KINDS, BoxSpec, ShelfSpec, box, change, shelf, space
+from .kinds import KINDS, BoxSpec, ShelfSpec, box, change, secret, shelf, space, unreachable
 from .strategies import graphs
 
 
@@ -118,6 +118,18 @@ def test_a_mount_comes_before_what_lies_on_it_and_goes_after() -> None:
     assert ordered(made) == ["shelf/kv", "box/kv/a"]
     gone = [change(shelf("kv"), ShelfSpec(), None), change(box("kv/a"), BoxSpec(), None)]
     assert ordered(gone) == ["box/kv/a", "shelf/kv"]
+
+
+@pytest.mark.parametrize("place", [HOME, Place("eu", "team")], ids=["at home", "elsewhere"])
+@pytest.mark.parametrize(
+    ("source", "holder"), [("vault:kv/data/a#word", Address(ENGINE, "kv")), ("aws:kv#word", Address(AWS_SECRET, "kv")), ("env:WORD", None)]
+)
+def test_where_a_secret_comes_from_is_made_before_what_takes_it(source: str, holder: Address | None, place: Place) -> None:
+    holders = [Kind(name=name, backend="vault", spec=ShelfSpec, read=unreachable, write=unreachable) for name in (ENGINE, AWS_SECRET)]
+    taker = box("a", place)
+    changes = [change(taker, None, BoxSpec(password=secret(source)))]
+    changes += [change(Address(kind.name, "kv"), None, ShelfSpec()) for kind in holders]
+    assert graph(registry((*KINDS.values(), *holders)), changes)[taker] == ({holder} if holder else set())
 
 
 def test_what_lets_go_of_an_object_is_changed_before_it_is_deleted() -> None:
