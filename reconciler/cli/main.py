@@ -9,7 +9,7 @@ from types import TracebackType
 
 import click
 
-from reconciler.cli import developing, history, ledger, offline, planning
+from reconciler.cli import applying, developing, history, ledger, offline, planning
 
 EXIT_CODES = """\b
 Exit codes, the first that fits:
@@ -43,7 +43,7 @@ def cli(context: click.Context, repo: Path, environment: str | None, color: bool
     set_up_logging(log_format)
 
 
-for command in (*offline.COMMANDS, *planning.COMMANDS, *history.COMMANDS, *ledger.COMMANDS, *developing.COMMANDS):
+for command in (*offline.COMMANDS, *planning.COMMANDS, *applying.COMMANDS, *history.COMMANDS, *ledger.COMMANDS, *developing.COMMANDS):
     cli.add_command(command)
 
 

@@ -18,6 +18,7 @@ from reconciler.core.errors import Refused, Usage
 from reconciler.core.kind import Kinds
 from reconciler.desired.environments import choose_environment, read_environment
 from reconciler.desired.git import Repository
+from reconciler.engine.apply import Applied, Refusal
 from reconciler.engine.survey import Ahead, silent
 from reconciler.engine.world import Progress, Wish, World
 from reconciler.ledger.ledger import Ledger
@@ -229,4 +230,14 @@ def _collector_off() -> Iterator[None]:
         gc.enable()
 
 
-__all__ = ["SavedPlan", "Session", "opened", "opened_for_drift", "opened_for_ledger", "opened_for_rollback", "saved_plan"]
+__all__ = [
+    "Applied",
+    "Refusal",
+    "SavedPlan",
+    "Session",
+    "opened",
+    "opened_for_drift",
+    "opened_for_ledger",
+    "opened_for_rollback",
+    "saved_plan",
+]

@@ -18,7 +18,8 @@ from reconciler.core.address import Address, parse_address
 from reconciler.core.errors import Usage
 from reconciler.core.plan import Plan
 from reconciler.core.run import AppliedVersion, RunRecord
-from reconciler.engine.apply import Applied, Orders, apply, new_run
+from reconciler.engine.apply import Applied, apply, new_run
+from reconciler.engine.orders import Orders
 from reconciler.engine.plan import make_plan
 from reconciler.engine.survey import Ahead
 from reconciler.engine.world import Wish, World

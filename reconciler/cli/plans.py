@@ -1,0 +1,62 @@
+"""What the commands that plan have in common: options, showing a plan, its exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.settings import Settings
+
+if TYPE_CHECKING:
+    from reconciler.cli.output import ProgressBar
+    from reconciler.core.plan import Plan
+    from reconciler.wiring import Session
+
+GUARDS = (
+    "delete_share", "max_deletes", "empty", "irreversible", "replace", "takeover", "protected", "self_lockout", "dirty", "ancestry",
+    "rolled_back", "incomplete", "instance_removed",
+)  # fmt: skip  # spelled out, so that --help imports nothing; a test holds it equal to core.guard.Guard
+
+output = click.option("-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+output_json = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+exit_code = click.option("--exit-code", is_flag=True, help="Exit 3 when something would change.")
+trust_ref = click.option(
+    "--trust-ref",
+    metavar="REF",
+    help="Take instances, logins, ledger, guards and readable secrets from REF: the base of a pull request.",
+)
+allow = click.option("--allow", multiple=True, type=click.Choice(GUARDS), metavar="GUARD", help=f"Lift a guard: {', '.join(GUARDS)}.")
+targets = click.option("--target", "targets", multiple=True, metavar="ADDRESS", help="Only this object and what it needs.")
+yes = click.option("--yes", is_flag=True, help="Do not ask.")
+lock_timeout = click.option("--lock-timeout", type=float, default=0, metavar="SECONDS", help="Wait this long for a held lock.")
+
+
+def progress() -> ProgressBar:
+    from reconciler.cli.output import ProgressBar
+
+    return ProgressBar()
+
+
+def show(found: Plan, session: Session, settings: Settings, output: str) -> None:
+    from reconciler.cli.output import Painter, say, say_json
+    from reconciler.core.plan import plan_json
+
+    if output == "json":
+        say_json(plan_json(found))
+    elif output == "markdown":
+        from reconciler.report.markdown import plan_markdown
+
+        click.echo(plan_markdown(found, session.about()))
+    else:
+        from reconciler.report.text import plan_text
+
+        say(plan_text(found, session.about(), session.cost(), Painter(settings)), settings)
+
+
+def plan_code(found: Plan, exit_code: bool) -> int:
+    if not found.complete:
+        return 1
+    if found.refusals:
+        return 4
+    return 3 if exit_code and found.changes else 0

@@ -1,0 +1,25 @@
+"""How an apply is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.core.address import Address
+from reconciler.core.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """How an apply is to be done."""
+
+    actor: str
+    sort: str = "apply"  # or "rollback"
+    allow: Collection[str] = ()
+    targets: Collection[Address] = ()
+    expect_digest: str = ""
+    expect_changes: tuple[Mapping[str, Any], ...] | None = None  # a saved plan's
+    undo_on_failure: bool = False
+    stopping: Callable[[], bool] = lambda: False
+    confirm: Callable[[Plan], bool] = lambda _plan: True
