@@ -103,11 +103,11 @@ class Policy:
                     return wild.match
         return found
 
-    def matches(self) -> Iterator[Match]:
-        """Every rule."""
-        yield from self.exact.values()
-        yield from self.prefixes.values()
-        yield from (wild.match for wild in self.wild)
+    def patterns(self) -> Iterator[str]:
+        """The path of every rule, below its namespace."""
+        yield from self.exact
+        yield from (f"{start}*" for start in self.prefixes)
+        yield from (f"{'/'.join(wild.parts)}{'*' if wild.prefix else ''}" for wild in self.wild)
 
 
 ROOT_POLICY = Policy({}, {}, (), (), root=True)

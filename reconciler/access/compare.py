@@ -1,0 +1,156 @@
+"""What two sets of policies allow differently, path by path of the patterns that they are written in.
+
+Asked is not what the texts say but what would be decided: a rule that a more specific one shadows changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .patterns import Family, family, meetings, witnesses
+from .vault_acl import Decision, Match, Policy, decide, granted, limits_of
+
+Policies = tuple[Policy, ...]
+
+
+class Difference(NamedTuple):
+    """What is gained and lost on one family of paths, and by which policies. A limited capability carries its limit."""
+
+    path: str
+    gains: tuple[str, ...]
+    loses: tuple[str, ...]
+    by: tuple[Policy, ...]
+
+
+def differences(before: Policies, after: Policies, namespace: str = "") -> tuple[Difference, ...]:
+    """Compare two sets, for a subject in `namespace`. The widest families come first; what they say of all is not repeated."""
+    mine = [policy for policy in before if policy not in after]
+    yours = [policy for policy in after if policy not in before]
+    if not mine and not yours:
+        return ()
+    if _total(before) or _total(after):
+        return _totally(before, after)
+    found: list[tuple[Family, Difference]] = []
+    for path, one in _asked(before, after, mine, yours).items():
+        difference = _difference(decide(before, path), decide(after, path), before, after)
+        if difference is not None:
+            label = one.label.removeprefix(f"{namespace}/") if namespace else one.label
+            found.append((one, difference._replace(path=label)))
+    return _widest(found)
+
+
+def _total(policies: Policies) -> bool:
+    return any(policy.root or policy.broken for policy in policies)
+
+
+def _totally(before: Policies, after: Policies) -> tuple[Difference, ...]:
+    """One side has everything, or is refused everything."""
+    sides = []
+    for policies in (before, after):
+        refused = any(policy.broken for policy in policies)
+        root = any(policy.root for policy in policies)
+        sides.append(() if refused else ("root",) if root else ("all that its policies grant",) if policies else ())
+    old, new = sides
+    if old == new:
+        return ()
+    by = tuple(policy for policy in (*before, *after) if policy.root or policy.broken)
+    return (Difference("*", new, old, by),)
+
+
+def _asked(before: Policies, after: Policies, mine: Iterable[Policy], yours: Iterable[Policy]) -> Mapping[str, Family]:
+    """The witnesses to ask for, each with the narrowest family that it stands for."""
+    old, new = _families(mine), _families(yours)
+    all_old, all_new = _families(before), _families(after)
+    if not any(one.wild for one in (*all_old, *all_new)):
+        return {one.witness(): one for one in (*old, *new)}
+    depth = 1 + max(len(one.parts) for one in (*all_old, *all_new))
+    deeper = any(one.wild and one.open for one in (*all_old, *all_new))
+    asked = (*old, *new, *meetings(old, all_new), *meetings(new, all_old))
+    found = [pair for one in asked for pair in witnesses(one, depth, deeper=deeper)]
+    # Of families with one witness the one with the most segments says best where it is.
+    return dict(sorted(found, key=lambda pair: len(pair[1].parts)))
+
+
+_FAMILIES: dict[str, Family] = {}
+_MOST = 200_000  # patterns remembered: more than any repository has, less than fills a memory
+
+
+def _families(policies: Iterable[Policy]) -> list[Family]:
+    return [_family(pattern) for policy in policies for pattern in policy.patterns()]
+
+
+def _family(pattern: str) -> Family:
+    found = _FAMILIES.get(pattern)
+    if found is None:
+        if len(_FAMILIES) >= _MOST:
+            _FAMILIES.clear()
+        found = _FAMILIES[pattern] = family(pattern)
+    return found
+
+
+def _difference(old: Decision, new: Decision, before: Policies, after: Policies) -> Difference | None:
+    if old.mask == new.mask and not _limited(old) and not _limited(new):
+        return None
+    had, has = _abilities(old), _abilities(new)
+    if had == has:
+        return None
+    gains, loses = tuple(sorted(has - had)), tuple(sorted(had - has))
+    by = [before[place] for place, _ in old.winners] if loses else []
+    given = {ability.partition(" ")[0] for ability in gains}
+    by += [after[place] for place, match in new.winners if loses or given & granted(match.mask)]
+    return Difference("", gains, loses, tuple(dict.fromkeys(by)))
+
+
+def _limited(decision: Decision) -> bool:
+    return any(len(rule) > 2 for _, match in decision.winners for rule in match.rules)
+
+
+def _abilities(decision: Decision) -> frozenset[str]:
+    """What is granted, each with what limits it."""
+    names = granted(decision.mask)
+    if not names or not _limited(decision):
+        return names
+    return frozenset(f"{name}{limit}" for name, limit in limits(names, [match for _, match in decision.winners]).items())
+
+
+_SENDS = ("create", "read", "update", "patch")  # whose parameters are looked at
+_LIMITS: Mapping[str, tuple[str, ...]] = {
+    "allowed_parameters": _SENDS,
+    "denied_parameters": _SENDS,
+    "required_parameters": _SENDS,
+    "pagination_limit": ("list", "scan"),
+    "list_scan_response_keys_filter_path": ("list", "scan"),
+}
+_ON_ALL = ("min_wrapping_ttl", "max_wrapping_ttl", "mfa_methods", "control_group")
+
+
+def limits(names: Iterable[str], matches: Sequence[Match]) -> Mapping[str, str]:
+    """For each capability, in words, what the rules that decide ask of a request beside it."""
+    rule: Mapping[str, Any] = limits_of(matches) or {}
+    said = {}
+    for name in names:
+        parts = [f"{field} {_shown(rule[field])}" for field, on in _LIMITS.items() if field in rule and name in on]
+        parts += [f"{field} {_shown(rule[field])}" for field in _ON_ALL if field in rule]
+        said[name] = f" ({'; '.join(parts)})" if parts else ""
+    return said
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} = {_shown(entry)}" if entry else str(key) for key, entry in value.items())
+    return ", ".join(map(_shown, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _widest(found: list[tuple[Family, Difference]]) -> tuple[Difference, ...]:
+    """Leave out what a wider family says already, and repeats."""
+    kept: list[tuple[Family, Difference]] = []
+    by_effect: dict[tuple[Any, Any], list[Family]] = {}
+    for one, difference in sorted(found, key=lambda pair: (len(pair[0].parts), not pair[0].open, pair[1].path)):
+        wider = by_effect.setdefault((difference.gains, difference.loses), [])
+        path = one.witness(len(one.parts) + 1)
+        # What holds of a folder's name holds of the folder.
+        if not any(other.covers(path) or other.covers(path.removesuffix("/")) for other in wider):
+            kept.append((one, difference))
+            wider.append(one)
+    return tuple(difference for _, difference in sorted(kept, key=lambda pair: pair[1].path))
