@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import time
+import warnings
 from typing import Any
 
 import click
@@ -84,3 +85,5 @@ def set_up_logging(log_format: str) -> None:
     stream.setFormatter(_JsonLines() if log_format == "json" else logging.Formatter("%(message)s"))
     logging.basicConfig(handlers=[stream], level=logging.WARNING, force=True)
     logging.getLogger("reconciler").setLevel(logging.INFO)
+    # `requests` silences this while it is imported, but another thread that restores the filters in between lets it out.
+    warnings.filterwarnings("ignore", message="SOCKS support in urllib3")
