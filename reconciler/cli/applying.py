@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.plans import allow, lock_timeout, output_json, plan_code, progress, show, targets, yes
+from reconciler.cli.running import ask_or_yes, confirm, finish
 from reconciler.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.core.plan import Plan
-    from reconciler.wiring import Applied, Session
 
 
 @click.command()
@@ -46,11 +40,18 @@ def apply(
     """
     from reconciler import wiring
 
-    _ask_or_yes(yes)
+    ask_or_yes(yes)
     saved = wiring.saved_plan(planfile) if planfile else None
     with wiring.opened(settings, "apply", commit=saved.commit if saved else "HEAD", progress=progress()) as session:
-        orders = session.orders(allow, targets, expect_digest or "", saved, rollback_on_failure, _confirm(settings, session, yes))
-        _finish(settings, session, lambda: session.apply(orders, lock_timeout), output)
+        orders = session.orders(
+            confirm(settings, session, yes),
+            allow=allow,
+            targets=targets,
+            expect_digest=expect_digest or "",
+            saved=saved,
+            undo_on_failure=rollback_on_failure,
+        )
+        finish(settings, session, orders, output, lock_timeout)
 
 
 @click.command()
@@ -72,62 +73,14 @@ def rollback(
     from reconciler import wiring
 
     if not plan_only:
-        _ask_or_yes(yes)
+        ask_or_yes(yes)
     with wiring.opened_for_rollback(settings, to or "", "plan" if plan_only else "apply", progress=progress()) as session:
         if plan_only:
             found = session.plan((), allow, rolling_back=True)
             show(found, session, settings, output)
             sys.exit(plan_code(found, False))
-        orders = session.orders(allow, (), "", None, False, _confirm(settings, session, yes), sort="rollback")
-        _finish(settings, session, lambda: session.apply(orders, lock_timeout), output)
-
-
-def _ask_or_yes(yes: bool) -> None:
-    if not yes and not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask on; give --yes to go ahead")
-
-
-def _confirm(settings: Settings, session: Session, yes: bool) -> Callable[[Plan], bool]:
-    """Show the plan and ask, unless --yes was given."""
-
-    def ask(found: Plan) -> bool:
-        if yes:
-            return True
-        show(found, session, settings, "text")
-        return click.confirm("Apply this?", default=False)
-
-    return ask
-
-
-def _finish(settings: Settings, session: Session, run: Callable[[], Applied], output: str) -> None:
-    """Do a run, report it, and exit with what became of it."""
-    from reconciler.cli.output import say, say_json
-    from reconciler.report.runs import applied_json, applied_text
-    from reconciler.wiring import Refusal
-
-    try:
-        done = run()
-    except Refusal as refusal:
-        if output == "json":
-            say_json(applied_json(refusal.plan))
-        else:
-            show(refusal.plan, session, settings, "text")
-        sys.exit(4)
-    if output == "json":
-        say_json(applied_json(done.planned.plan, done.run, done.records))
-    else:
-        say(applied_text(done.planned.plan, done.run, done.records, session.cost()), settings)
-    if done.unrecorded:
-        click.echo(f"error: the run could not be recorded: {done.unrecorded} (apply again: it finds what was done)", err=True)
-    sys.exit(_applied_code(done, session))
-
-
-def _applied_code(done: Applied, session: Session) -> int:
-    if done.declined:
-        return 0
-    if session.interrupted and not done.wrote:
-        return 130
-    return 5 if done.failed else 0
+        orders = session.orders(confirm(settings, session, yes), sort="rollback", allow=allow)
+        finish(settings, session, orders, output, lock_timeout)
 
 
 COMMANDS = (apply, rollback)

@@ -1,4 +1,4 @@
-"""lock, bootstrap: the ledger's place and who may use it."""
+"""lock: who may write."""
 
 from __future__ import annotations
 
@@ -46,30 +46,4 @@ def break_(settings: Settings, yes: bool) -> None:
         click.echo("The lock was broken." if session.break_lock() else "Nobody holds the lock.")
 
 
-@click.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be made.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_obj
-def bootstrap(settings: Settings, dry_run: bool, yes: bool) -> None:
-    """Prepare an environment: namespace, ledger, the plan and apply logins and their policies; then the first apply.
-
-    Runs with an administrator's token, once; run it again after the environment file changed.
-    """
-    from reconciler import wiring
-
-    if not dry_run and not yes and not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask on; give --yes to go ahead")
-    with wiring.opened(settings, "apply", commit="HEAD") as session:
-        steps = session.bootstrap_steps()
-        for step in steps:
-            click.echo(f"  {step}")
-        if dry_run or not steps:
-            click.echo(f"{len(steps)} to do." if steps else "Everything is prepared.")
-            return
-        if not yes:
-            click.confirm("Do this?", abort=True)
-        session.bootstrap()
-        click.echo("Prepared. The first apply: reconcile apply")
-
-
-COMMANDS = (lock, bootstrap)
+COMMANDS = (lock,)

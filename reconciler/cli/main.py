@@ -9,7 +9,9 @@ from types import TracebackType
 
 import click
 
-from reconciler.cli import applying, developing, history, ledger, offline, planning
+from reconciler.cli import applying, developing, history, ledger, offline, planning, preparing
+
+MODULES = (offline, planning, applying, history, ledger, preparing, developing)
 
 EXIT_CODES = """\b
 Exit codes, the first that fits:
@@ -43,7 +45,15 @@ def cli(context: click.Context, repo: Path, environment: str | None, color: bool
     set_up_logging(log_format)
 
 
-for command in (*offline.COMMANDS, *planning.COMMANDS, *applying.COMMANDS, *history.COMMANDS, *ledger.COMMANDS, *developing.COMMANDS):
+for command in (
+    *offline.COMMANDS,
+    *planning.COMMANDS,
+    *applying.COMMANDS,
+    *history.COMMANDS,
+    *ledger.COMMANDS,
+    *preparing.COMMANDS,
+    *developing.COMMANDS,
+):
     cli.add_command(command)
 
 

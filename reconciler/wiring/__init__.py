@@ -19,6 +19,7 @@ from reconciler.core.kind import Kinds
 from reconciler.desired.environments import choose_environment, read_environment
 from reconciler.desired.git import Repository
 from reconciler.engine.apply import Applied, Refusal
+from reconciler.engine.orders import Orders
 from reconciler.engine.survey import Ahead, silent
 from reconciler.engine.world import Progress, Wish, World
 from reconciler.ledger.ledger import Ledger
@@ -41,16 +42,26 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(
-    settings: Settings, purpose: str, *, commit: str = "", trust_ref: str | None = None, progress: Progress = silent
+    settings: Settings,
+    purpose: str,
+    *,
+    commit: str = "",
+    trust_ref: str | None = None,
+    administrator: bool = False,
+    progress: Progress = silent,
 ) -> Iterator[Session]:
-    """A session on a commit; without one, on the work tree as it is. `purpose` is `plan` or `apply`."""
+    """A session on a commit; without one, on the work tree as it is. `purpose` is `plan` or `apply`.
+
+    `administrator`: with the token at hand instead of the declared login, before that exists.
+    """
     with _collector_off():
         repository = Repository(settings.repo)
         tree = repository.read(repository.resolve(commit)) if commit else repository.read_work_tree()
         trusted = repository.read(repository.resolve(trust_ref)) if trust_ref else None
         unsaved = bool(commit) and bool(repository.changes())
         environment = _environment(settings, tree, trusted)
-        with _connected(settings, environment, purpose, tree.commit, progress) as parts, _ahead(parts, purpose) as ahead:
+        connected = _connected(settings, environment, purpose, tree.commit, progress, administrator=administrator)
+        with connected as parts, _ahead(parts, purpose) as ahead:
             desired = _load(settings, tree, trusted)
             yield _joined(settings, parts, _wish(desired, tree, repository, unsaved=unsaved), ahead)
 
@@ -136,11 +147,13 @@ class _Parts(NamedTuple):
 
 
 @contextmanager
-def _connected(settings: Settings, environment: Environment, purpose: str, commit: str, progress: Progress) -> Iterator[_Parts]:
+def _connected(
+    settings: Settings, environment: Environment, purpose: str, commit: str, progress: Progress, *, administrator: bool = False
+) -> Iterator[_Parts]:
     """Everything that depends on the environment and not on the objects. Nothing is sent yet."""
     run, began, gates = new_run(), time.monotonic(), Gates()
     marks = {"reconciler_commit": commit, "reconciler_run": run}
-    clients = ClientPool(environment, purpose, settings.environ, marks, gates)
+    clients = ClientPool(environment, purpose, settings.environ, marks, gates, administrator=administrator)
     try:
         # The lock must be renewable at any time; the ledger, like everything else, is written only under a lease.
         shelf = _shelf(settings, environment, clients, gated=False)
@@ -232,6 +245,7 @@ def _collector_off() -> Iterator[None]:
 
 __all__ = [
     "Applied",
+    "Orders",
     "Refusal",
     "SavedPlan",
     "Session",

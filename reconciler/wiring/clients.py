@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.address import Place
+from reconciler.core.auth import Auth
 from reconciler.core.errors import Usage
 
 if TYPE_CHECKING:
@@ -35,14 +36,29 @@ class Gates:
 
 
 class ClientPool:
-    """The clients of one run. `purpose` is `plan` or `apply`: each may have a login of its own."""
+    """The clients of one run. `purpose` is `plan` or `apply`: each may have a login of its own.
 
-    def __init__(self, environment: Environment, purpose: str, environ: Mapping[str, str], marks: Mapping[str, str], gate: Gate) -> None:
+    `administrator`: with the token at hand instead of a declared login. `from_root`: places count from the server's root.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        purpose: str,
+        environ: Mapping[str, str],
+        marks: Mapping[str, str],
+        gate: Gate,
+        *,
+        administrator: bool = False,
+        from_root: bool = False,
+    ) -> None:
         self._environment = environment
         self._purpose = purpose
         self._environ = environ
         self._marks = marks if purpose == "apply" else {}
         self._gate = gate
+        self._administrator = administrator
+        self._from_root = from_root
         self._lock = threading.Lock()
         self._vault: dict[str, VaultClient] = {}
         self._aws: dict[str, AwsClient] = {}
@@ -75,8 +91,10 @@ class ClientPool:
         declared = self._environment.vault.get(instance)
         if declared is None:
             raise Usage(f"the environment {self._environment.name} declares no vault instance {instance}")
-        transport = Transport(connection_from(self._environ, declared.address, declared.namespace or None))
-        login = Login(transport, getattr(declared.auth, self._purpose), self._environ, marks=self._marks)
+        connection = connection_from(self._environ, declared.address, declared.namespace or None)
+        transport = Transport(connection._replace(namespace="") if self._from_root else connection)
+        auth = Auth() if self._administrator else getattr(declared.auth, self._purpose)
+        login = Login(transport, auth, self._environ, marks=self._marks)
         client = connect(transport, login.token)
         self._open.callback(client.close)
         self._open.callback(login.close)

@@ -64,13 +64,14 @@ class Session:
 
     def orders(
         self,
-        allow: Collection[str],
-        targets: Collection[str],
-        expect_digest: str,
-        saved: SavedPlan | None,
-        undo_on_failure: bool,
         confirm: Callable[[Plan], bool],
+        *,
         sort: str = "apply",
+        allow: Collection[str] = (),
+        targets: Collection[str] = (),
+        expect_digest: str = "",
+        saved: SavedPlan | None = None,
+        undo_on_failure: bool = False,
     ) -> Orders:
         """What an apply is told. Raises Usage for a plan file of another environment."""
         if saved and saved.environment != self.wish.environment:

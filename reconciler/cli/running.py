@@ -1,0 +1,65 @@
+"""What the commands that write have in common: asking, reporting, exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from reconciler.cli.plans import show
+from reconciler.settings import Settings
+
+if TYPE_CHECKING:
+    from reconciler.core.plan import Plan
+    from reconciler.wiring import Applied, Orders, Session
+
+
+def ask_or_yes(yes: bool) -> None:
+    """Refuse to guess where nobody can be asked."""
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on; give --yes to go ahead")
+
+
+def confirm(settings: Settings, session: Session, yes: bool) -> Callable[[Plan], bool]:
+    """Show the plan and ask, unless --yes was given."""
+
+    def ask(found: Plan) -> bool:
+        if yes:
+            return True
+        show(found, session, settings, "text")
+        return click.confirm("Apply this?", default=False)
+
+    return ask
+
+
+def finish(settings: Settings, session: Session, orders: Orders, output: str, lock_timeout: float = 0) -> NoReturn:
+    """Do a run, report it, and exit with what became of it."""
+    from reconciler.cli.output import say, say_json
+    from reconciler.report.runs import applied_json, applied_text
+    from reconciler.wiring import Refusal
+
+    try:
+        done = session.apply(orders, lock_timeout)
+    except Refusal as refusal:
+        if output == "json":
+            say_json(applied_json(refusal.plan))
+        else:
+            show(refusal.plan, session, settings, "text")
+        sys.exit(4)
+    if output == "json":
+        say_json(applied_json(done.planned.plan, done.run, done.records))
+    else:
+        say(applied_text(done.planned.plan, done.run, done.records, session.cost()), settings)
+    if done.unrecorded:
+        click.echo(f"error: the run could not be recorded: {done.unrecorded} (apply again: it finds what was done)", err=True)
+    sys.exit(_applied_code(done, session))
+
+
+def _applied_code(done: Applied, session: Session) -> int:
+    if done.declined:
+        return 0
+    if session.interrupted and not done.wrote:
+        return 130
+    return 5 if done.failed else 0
