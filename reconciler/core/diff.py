@@ -75,7 +75,7 @@ def _declared(
     if live is None:
         return Change(address, Action.CREATE, None, resource.spec, origin=origin, lifecycle=lifecycle)
     memory = owned or _claimed(kind, resource, live, claim)
-    desired, before = settle(kind, resource, live.spec, memory)
+    desired, before = settle(kind, resource, live, memory)
     if desired.__dict__ == before.__dict__:
         if owned is not None:
             return None
@@ -128,15 +128,16 @@ def _lost_with_mounts(
     return lost
 
 
-def settle(kind: AnyKind, resource: Resource[Any], live: Any, memory: Owned | None) -> tuple[Any, Any]:
+def settle(kind: AnyKind, resource: Resource[Any], found: Live[Any], memory: Owned | None) -> tuple[Any, Any]:
     """Bring (desired, live) to what may be compared: ignored and runtime-owned fields, and fields that no server returns."""
-    desired, ignore = resource.spec, resource.lifecycle.ignore
+    desired, live, ignore = resource.spec, found.spec, resource.lifecycle.ignore
     if memory is not None and memory.lifecycle.ignore:
         ignore = (*ignore, *memory.lifecycle.ignore)
     updates: dict[str, Any] = {name: None for name in kind.runtime if getattr(desired, name) is None}
     for name in (*kind.kept, *kind.secrets):
         # Nothing is known of an object to adopt: it is not rewritten for a field that nobody can see.
         updates[name] = _remembered(kind, name, desired, live, memory) if memory is not None else getattr(desired, name)
+    updates |= {name: None if not held else updates[name] or Secret.remembered("", "") for name, held in found.held.items()}
     if updates:
         live = live.model_copy(update=updates)
     live = kind.align(desired, live)

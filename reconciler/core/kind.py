@@ -18,11 +18,15 @@ C = TypeVar("C")
 
 
 class Live(NamedTuple, Generic[S]):
-    """One object as the server has it. `version` is for check-and-set; `attributes` for references; neither is compared."""
+    """One object as the server has it. `version` is for check-and-set; `attributes` for references; neither is compared.
+
+    `held`: write-only fields of which the server says whether it has a value.
+    """
 
     spec: S
     version: str = ""
     attributes: Mapping[str, str] = {}
+    held: Mapping[str, bool] = {}
 
 
 class Gap(NamedTuple):

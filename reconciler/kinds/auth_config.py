@@ -96,8 +96,14 @@ def _read(client: VaultClient, names: Names) -> Reading[AuthConfigSpec]:
         if mounts is None:
             gaps.append(Gap("", "sys/auth", "read"))
         asked |= {_path(name): name for name, body in (mounts or {}).items() if body.get("type") in SORTS}
-    live, more = read_configs(client, asked, AuthConfigSpec)
+    live, more = read_configs(client, asked, AuthConfigSpec, _held)
     return Reading(live, tuple(sorted([*gaps, *more])))
+
+
+def _held(body: Mapping[str, Any]) -> Mapping[str, bool]:
+    """Only of this one does the server say whether it has it."""
+    known = body.get("token_reviewer_jwt_set")
+    return {} if known is None else {"token_reviewer_jwt": bool(known)}
 
 
 def _write(client: VaultClient, change: Change[AuthConfigSpec], reveal: Reveal) -> None:

@@ -9,7 +9,7 @@ default counts as absent, and deleting writes the defaults.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from reconciler.backends.vault.client import VaultClient
@@ -22,8 +22,13 @@ from reconciler.core.values import parse_duration
 from .listed import understood
 
 
-def read_configs(client: VaultClient, asked: Mapping[str, str], spec: type[S]) -> tuple[dict[str, Live[S]], list[Gap]]:
-    """Read configurations, given as path to name. One in which every field has its default is left out."""
+def read_configs(
+    client: VaultClient, asked: Mapping[str, str], spec: type[S], held: Callable[[Mapping[str, Any]], Mapping[str, bool]] = lambda _: {}
+) -> tuple[dict[str, Live[S]], list[Gap]]:
+    """Read configurations, given as path to name. One in which every field has its default is left out.
+
+    `held` tells from a body which write-only fields have a value.
+    """
     gaps: list[Gap] = []
     bodies: dict[str, Mapping[str, Any]] = {}
     for path, body in client.read_many(list(asked)):
@@ -32,7 +37,7 @@ def read_configs(client: VaultClient, asked: Mapping[str, str], spec: type[S]) -
         elif body is not None:
             bodies[asked[path]] = body
     paths = {name: path for path, name in asked.items()}
-    live, odd = understood(bodies, paths.__getitem__, lambda body: Live(spec.from_live(body)))
+    live, odd = understood(bodies, paths.__getitem__, lambda body: Live(spec.from_live(body), held=held(body)))
     return {name: one for name, one in live.items() if not says_nothing(one.spec)}, [*gaps, *odd]
 
 

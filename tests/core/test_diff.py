@@ -285,6 +285,22 @@ def test_secrets_are_compared_with_what_was_applied(now: Any, last: Any, shown: 
     assert (change.fields() if change else None) == ((Field("/password", *shown),) if shown else None)
 
 
+@pytest.mark.parametrize(
+    ("now", "last", "held", "shown"),
+    [
+        pytest.param(secret(mark="1"), secret(mark="1"), True, None, id="as it was left"),
+        pytest.param(secret(mark="1"), secret(mark="1"), False, (None, "(secret)"), id="cleared behind our back"),
+        pytest.param(None, None, True, ("(secret)", None), id="set behind our back"),
+        pytest.param(None, None, False, None, id="never set"),
+        pytest.param(secret(mark="2"), secret(mark="1"), True, ("(secret)", "(secret changed)"), id="to be changed"),
+    ],
+)
+def test_a_server_that_says_whether_it_holds_a_secret_is_believed(now: Any, last: Any, held: bool, shown: tuple[Any, Any] | None) -> None:
+    survey = {**reading(), (BOX.name, HOME): Reading({A.name: Live(BoxSpec(), held={"password": held})})}
+    found = diff(KINDS, wish((A, BoxSpec(password=now))), survey, {A: memory(BoxSpec(password=last))})
+    assert [change.fields() for change in found.changes] == ([(Field("/password", *shown),)] if shown else [])
+
+
 # ---- claims
 
 
