@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .patterns import Family, family, meetings, witnesses
+from .patterns import Family, Shape, meetings, witnesses
 from .vault_acl import Decision, Match, Policy, decide, granted, limits_of
 
 Policies = tuple[Policy, ...]
@@ -23,8 +23,24 @@ class Difference(NamedTuple):
     by: tuple[Policy, ...]
 
 
-def differences(before: Policies, after: Policies, namespace: str = "") -> tuple[Difference, ...]:
-    """Compare two sets, for a subject in `namespace`. The widest families come first; what they say of all is not repeated."""
+class Shapes:
+    """The shapes of policies, looked at once each."""
+
+    def __init__(self) -> None:
+        self._known: dict[Policy, Shape] = {}
+
+    def of(self, policies: Iterable[Policy]) -> list[Shape]:
+        found = []
+        for policy in policies:
+            shape = self._known.get(policy)
+            if shape is None:
+                shape = self._known[policy] = Shape.of(policy.patterns())
+            found.append(shape)
+        return found
+
+
+def differences(before: Policies, after: Policies, namespace: str = "", shapes: Shapes | None = None) -> tuple[Difference, ...]:
+    """Compare two sets, for a subject in `namespace`. What a wider family says already is not repeated."""
     mine = [policy for policy in before if policy not in after]
     yours = [policy for policy in after if policy not in before]
     if not mine and not yours:
@@ -32,12 +48,13 @@ def differences(before: Policies, after: Policies, namespace: str = "") -> tuple
     if _total(before) or _total(after):
         return _totally(before, after)
     found: list[tuple[Family, Difference]] = []
-    for path, one in _asked(before, after, mine, yours).items():
-        difference = _difference(decide(before, path), decide(after, path), before, after)
+    shapes = shapes or Shapes()
+    for path, one in _asked(shapes.of(mine), shapes.of(yours), shapes.of(before), shapes.of(after)).items():
+        difference = _difference(one, decide(before, path), decide(after, path), before, after)
         if difference is not None:
-            label = one.label.removeprefix(f"{namespace}/") if namespace else one.label
-            found.append((one, difference._replace(path=label)))
-    return _widest(found)
+            found.append((one, difference))
+    widest = _widest(found)
+    return tuple(one._replace(path=one.path.removeprefix(f"{namespace}/")) for one in widest) if namespace else widest
 
 
 def _total(policies: Policies) -> bool:
@@ -58,38 +75,21 @@ def _totally(before: Policies, after: Policies) -> tuple[Difference, ...]:
     return (Difference("*", new, old, by),)
 
 
-def _asked(before: Policies, after: Policies, mine: Iterable[Policy], yours: Iterable[Policy]) -> Mapping[str, Family]:
-    """The witnesses to ask for, each with the narrowest family that it stands for."""
-    old, new = _families(mine), _families(yours)
-    all_old, all_new = _families(before), _families(after)
-    if not any(one.wild for one in (*all_old, *all_new)):
-        return {one.witness(): one for one in (*old, *new)}
-    depth = 1 + max(len(one.parts) for one in (*all_old, *all_new))
-    deeper = any(one.wild and one.open for one in (*all_old, *all_new))
-    asked = (*old, *new, *meetings(old, all_new), *meetings(new, all_old))
-    found = [pair for one in asked for pair in witnesses(one, depth, deeper=deeper)]
+def _asked(mine: list[Shape], yours: list[Shape], before: list[Shape], after: list[Shape]) -> Mapping[str, Family]:
+    """The witnesses to ask for, each with the narrowest family that it stands for. `mine`, `yours`: what one side alone has."""
+    changed = [one for shape in (*mine, *yours) for one in shape.every]
+    met = [*meetings(mine, after), *meetings(yours, before)]
+    if not met and not any(shape.wild for shape in (*mine, *yours)):
+        return {one.witness(): one for one in changed}
+    wild = [one for shape in (*before, *after) for one in shape.wild]
+    depth = 1 + max(len(one.parts) for shape in (*before, *after) for one in shape.every)
+    deeper = any(one.open for one in wild)
+    found = [pair for one in (*changed, *met) for pair in witnesses(one, depth, deeper=deeper)]
     # Of families with one witness the one with the most segments says best where it is.
     return dict(sorted(found, key=lambda pair: len(pair[1].parts)))
 
 
-_FAMILIES: dict[str, Family] = {}
-_MOST = 200_000  # patterns remembered: more than any repository has, less than fills a memory
-
-
-def _families(policies: Iterable[Policy]) -> list[Family]:
-    return [_family(pattern) for policy in policies for pattern in policy.patterns()]
-
-
-def _family(pattern: str) -> Family:
-    found = _FAMILIES.get(pattern)
-    if found is None:
-        if len(_FAMILIES) >= _MOST:
-            _FAMILIES.clear()
-        found = _FAMILIES[pattern] = family(pattern)
-    return found
-
-
-def _difference(old: Decision, new: Decision, before: Policies, after: Policies) -> Difference | None:
+def _difference(one: Family, old: Decision, new: Decision, before: Policies, after: Policies) -> Difference | None:
     if old.mask == new.mask and not _limited(old) and not _limited(new):
         return None
     had, has = _abilities(old), _abilities(new)
@@ -99,7 +99,7 @@ def _difference(old: Decision, new: Decision, before: Policies, after: Policies)
     by = [before[place] for place, _ in old.winners] if loses else []
     given = {ability.partition(" ")[0] for ability in gains}
     by += [after[place] for place, match in new.winners if loses or given & granted(match.mask)]
-    return Difference("", gains, loses, tuple(dict.fromkeys(by)))
+    return Difference(one.label, gains, loses, tuple(dict.fromkeys(by)))
 
 
 def _limited(decision: Decision) -> bool:
@@ -144,6 +144,8 @@ def _shown(value: Any) -> str:
 
 def _widest(found: list[tuple[Family, Difference]]) -> tuple[Difference, ...]:
     """Leave out what a wider family says already, and repeats."""
+    if len(found) == 1:
+        return (found[0][1],)
     kept: list[tuple[Family, Difference]] = []
     by_effect: dict[tuple[Any, Any], list[Family]] = {}
     for one, difference in sorted(found, key=lambda pair: (len(pair[0].parts), not pair[0].open, pair[1].path)):

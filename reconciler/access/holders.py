@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from reconciler.core.address import Address, Place
@@ -61,6 +61,16 @@ class Holders:
         else:
             return tuple(spec.policies) if subject.kind == GROUP else ()
         return names if spec.token_no_default_policy or "default" in names else (*names, "default")
+
+    def naming(self, policies: Collection[Address]) -> Iterator[tuple[Address, Address]]:
+        """Who names one of these policies, with the policy."""
+        wanted = {(policy.name, policy.place): policy for policy in policies}
+        for subject, spec in self.specs.items():
+            if subject.kind in SUBJECTS:
+                for name in self._named(subject, spec):
+                    policy = wanted.get((name, subject.place))
+                    if policy is not None:
+                        yield subject, policy
 
     def _of_token_role(self, subject: Address, spec: Any) -> tuple[str, ...]:
         names = tuple(spec.allowed_policies)

@@ -38,16 +38,19 @@ class Family(NamedTuple):
     open: bool
 
     @property
+    def plus(self) -> bool:
+        """Whether the server sees segment wildcards in it (in `a/+b` too)."""
+        return any(part.sort == _ANY or "+" in part.text for part in self.parts) or any(part.sort == _BEGINS for part in self.parts[:-1])
+
+    @property
     def exact(self) -> bool:
-        """Whether it is one path, and so named that the server looks for it first (not `a/+b`)."""
-        return not self.open and all(part.sort == _LITERAL and "+" not in part.text for part in self.parts)
+        """Whether it is one path, for which the server looks first."""
+        return not self.open and self.parts[-1].sort != _BEGINS and not self.plus
 
     @property
     def wild(self) -> bool:
         """Whether it is neither one path nor all paths with one beginning, as the server sees it."""
-        if not self.open:
-            return not self.exact
-        return any(part.sort == _ANY or "+" in part.text for part in self.parts) or any(part.sort == _BEGINS for part in self.parts[:-1])
+        return self.plus or (not self.open and self.parts[-1].sort == _BEGINS)
 
     @property
     def label(self) -> str:
@@ -110,16 +113,33 @@ def _narrower(first: Part, second: Part) -> Part | None:
     return longer if longer.text.startswith(shorter.text) else None
 
 
-def meetings(mine: Iterable[Family], theirs: Iterable[Family]) -> Iterator[Family]:
-    """The meetings of each family here with each there for which no family alone stands."""
-    theirs = [other for other in theirs if not other.exact]
-    for one in mine:
-        if one.exact:
-            continue
-        for other in theirs:
-            # Of two plain prefixes one holds the other.
-            if (one.wild or other.wild) and (met := meeting(one, other)) is not None:
-                yield met
+class Shape(NamedTuple):
+    """The families of one policy, sorted by how much thought they need."""
+
+    every: tuple[Family, ...]
+    unbound: tuple[Family, ...]  # more than one path
+    wild: tuple[Family, ...]
+
+    @classmethod
+    def of(cls, patterns: Iterable[str]) -> Shape:
+        every = tuple(map(family, patterns))
+        unbound = tuple(one for one in every if not one.exact)
+        return cls(every, unbound, tuple(one for one in unbound if one.wild))
+
+
+def meetings(mine: Iterable[Shape], theirs: Iterable[Shape]) -> list[Family]:
+    """The meetings of each family here with each there for which no family alone stands.
+
+    One path meets nothing but itself, and of two plain prefixes one holds the other.
+    """
+    met = []
+    for here in mine:
+        for there in theirs:
+            if here.unbound and there.wild:
+                met += [meeting(one, other) for one in here.unbound for other in there.wild]
+            if here.wild and there.unbound:
+                met += [meeting(one, other) for one in here.wild for other in there.unbound if not other.wild]
+    return [one for one in met if one is not None]
 
 
 def witnesses(one: Family, depth: int, *, deeper: bool) -> Iterator[tuple[str, Family]]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from .hcl import PolicyError
@@ -232,6 +233,7 @@ def mask_of(names: Iterable[str]) -> int:
     return mask
 
 
+@cache  # of two thousand masks some dozen are in use
 def names_of(mask: int) -> frozenset[str]:
     if mask & ROOT:
         return frozenset({"root"})
@@ -240,6 +242,7 @@ def names_of(mask: int) -> frozenset[str]:
     return frozenset(name for name, bit in _BITS.items() if mask & bit)
 
 
+@cache
 def granted(mask: int) -> frozenset[str]:
     """What a mask grants: unlike in `names_of`, nothing is nothing."""
     return frozenset() if mask & DENY or not mask else names_of(mask)
