@@ -7,6 +7,7 @@ that `make bench` was printed to as argument, it writes the figures too.
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,6 @@ VOLATILE = {
     r"\b\d+\.\d s, \d+ requests": "COST",
     r"OpenBao \d+\.\d+\.\d+": "OpenBao VERSION",
 }
-ACTOR = re.compile(r"\S+@\S+$", re.MULTILINE)
 
 
 class Block(NamedTuple):
@@ -87,14 +87,14 @@ def performed(text: str) -> str:
 def stage(folder: Path, files: dict[str, str]) -> Iterator[Callable[[str], str]]:
     """Two servers, and a repository that is applied to them. Yields what runs a command line there."""
     repo = folder / "infra"
-    for path, content in files.items():
-        (repo / path).parent.mkdir(parents=True, exist_ok=True)
-        (repo / path).write_text(content)
-    first_commit(repo, "Declare GENESIS")
     with start_bao_dev(folder / "bao") as bao, start_moto(folder / "moto") as moto:
+        for path, content in files.items():
+            (repo / path).parent.mkdir(parents=True, exist_ok=True)
+            (repo / path).write_text(content.replace("https://vault.example.com:8200", bao.address))
+        first_commit(repo, "Declare GENESIS")
         who = {f"GIT_{role}_{what}": "you@laptop" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         endpoints = variables(Endpoints(bao.address, bao.token, moto.address))
-        environment = clean_environment(folder, RECONCILE_ENV="dev", **who, **endpoints)
+        environment = clean_environment(folder, RECONCILE_ENV="dev", LOGNAME="you", **who, **endpoints)
         environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
 
         def run(command: str) -> str:
@@ -103,7 +103,7 @@ def stage(folder: Path, files: dict[str, str]) -> Iterator[Callable[[str], str]]
                 shell, cwd=repo, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
             )
             assert done.returncode == 0, f"{command}\n{done.stdout}"
-            return ACTOR.sub("you@laptop", done.stdout)
+            return done.stdout.replace(f"you@{socket.gethostname()}", "you@laptop")
 
         run("reconcile apply --yes")
         yield run
