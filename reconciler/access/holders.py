@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.address import Address, Place
@@ -82,15 +83,15 @@ class Holders:
     def through(self, subject: Address) -> tuple[Address, ...]:
         """The groups, and for a user the entity, whose policies a subject has too: nearest first."""
         found: dict[Address, None] = {}
-        waiting = self._next(subject)
+        waiting = deque(self._next(subject))
         while waiting:
-            holder = waiting.pop(0)
+            holder = waiting.popleft()
             if holder not in found:
                 found[holder] = None
-                waiting += self._next(holder)
+                waiting.extend(self._next(holder))
         return tuple(found)
 
-    def _next(self, subject: Address) -> list[Address]:
+    def _next(self, subject: Address) -> Sequence[Address]:
         spec = self.specs.get(subject)
         if subject.kind == ENTITY and spec is not None and spec.disabled:
             return []

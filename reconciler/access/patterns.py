@@ -53,6 +53,16 @@ class Family(NamedTuple):
         return self.plus or (not self.open and self.parts[-1].sort == _BEGINS)
 
     @property
+    def beginning(self) -> str:
+        """What all its paths begin with."""
+        fixed = []
+        for part in self.parts:
+            fixed.append(part.text)
+            if part.sort != _LITERAL:
+                break
+        return "/".join(fixed)
+
+    @property
     def label(self) -> str:
         """The pattern as rules write it."""
         return "/".join(part.label for part in self.parts)

@@ -18,6 +18,7 @@ from reconciler.core.resource import Resource, ServerValue, fill_in, server_valu
 from reconciler.core.secret import Secret
 from reconciler.ledger.records import State
 
+from .access import access_of
 from .survey import Ahead, survey, unknowns, wanted
 from .world import Wish, World
 
@@ -75,6 +76,7 @@ def make_plan(
         refusals=stands,
         unknown=missing,
         notes=tuple(sorted({*notes, *found.notes})),
+        access=access_of(readings, ordered, world.now()),
     )
     return Planned(plan, order, resources, values, known)
 
