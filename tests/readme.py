@@ -110,16 +110,9 @@ def stage(folder: Path, files: dict[str, str]) -> Iterator[Callable[[str], str]]
 
 
 def renewed(text: str) -> str:
-    """The README with those transcripts written anew that are no longer true; the others keep their times and ids."""
-    new = iter(blocks(performed(text), "console"))
-
-    def choose(match: re.Match[str]) -> str:
-        if match["language"] != "console":
-            return match[0]
-        body = next(new).body
-        return match[0] if masked(body) == masked(match["body"]) else f"```console\n{body}```"
-
-    return BLOCK.sub(choose, text)
+    """The README with its transcripts written anew, all of one run, unless they are true as they stand."""
+    new = performed(text)
+    return text if masked(new) == masked(text) else new
 
 
 def kinds_page() -> str:
