@@ -1,112 +1,156 @@
-"""A plan as a pull-request comment: the summary first, then the objects by action, details folded."""
+"""A plan as a pull-request comment: the summary first, then the objects by action, details folded.
+
+What stands in it comes from a pull request, so all of it may try to be markup. Values stand in fenced blocks, whose
+lines begin with a sign and so cannot close them; everything else has every character that could mean something to
+markdown or HTML written as an entity.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.core.plan import Plan
 
-from .rows import TITLES, Detail, Row, rows, sentence
-from .text import access_sentence
+from .rows import TITLES, Row, rows, sentence
+from .structures import NONE, Detail, visible
+from .text import access_sentence, by_guard, first_few, lift, refusal_sentence, unknown_sentence
 
 LIMIT = 65_535
 """GitHub refuses a longer comment."""
+FOLDED_FROM = 20  # objects of one action: more of them are a fold of their own
+DESTROYING = 2  # the first groups, which are never folded
 
 CUT = "\n\n_Cut here: GitHub takes no longer comment. The whole plan is in the job's artefact and summary._\n"
+_FENCE, _OPEN, _CLOSE = "```", "<details>", "</details>"
+# What means something anywhere, at the edge of a word, or at the beginning of a line.
+_MARKUP = re.compile(r"[&<>`*~|$\\\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+=:]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
 
 
 def plan_markdown(plan: Plan, about: str = "", limit: int = LIMIT) -> str:
-    """The comment, at most `limit` characters long; open folds are closed where it is cut."""
-    lines = list(_lines(plan, about))
-    if len("\n".join(lines)) <= limit:
-        return "\n".join(lines)
-    kept: list[str] = []
-    room = limit - len(CUT) - len("\n```\n\n</details>\n")
+    """The comment, at most `limit` characters long; open folds and fences are closed where it is cut."""
+    lines = _single_blanks(_lines(plan, about))
+    whole = "\n".join(lines) + "\n"
+    return whole if len(whole) <= limit else _cut(lines, limit)
+
+
+def _single_blanks(lines: Iterable[str]) -> list[str]:
+    kept = [""]
     for line in lines:
-        room -= len(line) + 1
-        if room < 0:
+        if line or kept[-1]:
+            kept.append(line)
+    return kept[1:]
+
+
+def _cut(lines: Sequence[str], limit: int) -> str:
+    kept: list[str] = []
+    length, fenced, folds = len(CUT), False, 0
+    for line in lines:
+        fenced_then = fenced != line.startswith(_FENCE)
+        folds_then = folds + line.startswith(_OPEN) - (line == _CLOSE)
+        if length + len(line) + 1 + len(_closing(fenced_then, folds_then)) > limit:
             break
         kept.append(line)
-    return "\n".join(kept) + _closing(kept) + CUT
+        length, fenced, folds = length + len(line) + 1, fenced_then, folds_then
+    return "\n".join(kept) + _closing(fenced, folds) + CUT
 
 
-def _closing(lines: Iterable[str]) -> str:
-    lines = tuple(lines)
-    fences = sum(line.startswith("```") for line in lines)
-    folds = sum(line.startswith("<details>") for line in lines) - sum(line == "</details>" for line in lines)
-    return ("\n```\n" if fences % 2 else "") + ("\n</details>\n" if folds else "")
+def _closing(fenced: bool, folds: int) -> str:
+    return (f"\n{_FENCE}" if fenced else "") + f"\n\n{_CLOSE}" * folds
 
 
 def _lines(plan: Plan, about: str) -> Iterator[str]:
     header = plan.header
     yield f"<!-- reconciler:plan environment={header.environment} digest={plan.digest} -->"
-    yield f"### Plan for `{header.environment}` at `{header.commit[:7] or 'no commit'}`{' (uncommitted changes)' if header.dirty else ''}"
+    dirty = " with uncommitted changes" if header.dirty else ""
+    yield f"### Plan for `{header.environment}` at `{header.commit[:7] or 'no commit'}`{dirty}"
     yield ""
-    yield f"**{sentence(plan)}**{f' {about}' if about else ''}"
+    yield f"**{sentence(plan)}**{f' {escape(about)}' if about else ''}"
     yield ""
-    yield from _blocks(plan)
+    yield f"<sub>Digest <code>{plan.digest}</code></sub>"
+    yield ""
+    yield from _alarms(plan)
     changed = rows(plan)
-    for action, title in TITLES.items():
+    for place, (action, title) in enumerate(TITLES.items()):
         group = [row for row in changed if row.action is action]
         if group:
-            yield from _group(title, group)
+            yield from _group(f"{title} ({len(group):,})", group, folded=place >= DESTROYING and len(group) >= FOLDED_FROM)
     if plan.notes:
-        yield from _fold(f"Notes ({len(plan.notes)})", [f"- {escape(note)}" for note in plan.notes])
-    yield f"Digest `{plan.digest}`"
+        yield from _fold(f"Notes ({len(plan.notes):,})", [f"- {escape(note)}" for note in plan.notes])
 
 
-def _blocks(plan: Plan) -> Iterator[str]:
+def _alarms(plan: Plan) -> Iterator[str]:
     """What a reviewer must not miss stands unfolded."""
-    for refusal in plan.refusals:
-        yield f"> :no_entry: **{refusal.guard.value}** {escape(refusal.address)} {escape(refusal.message)}"
-    if plan.refusals:
+    for guard, found in by_guard(plan.refusals).items():
+        yield "> [!CAUTION]"
+        yield f"> **Refused by `{guard.value}`.** {lift(guard)}"
+        yield ">"
+        yield from (f"> - {escape(line)}" for line in first_few(refusal_sentence(one) for one in found))
         yield ""
-    for one in plan.unknown:
-        yield f"> :grey_question: `{one.kind}` {escape(one.prefix) or '(all)'} in {one.place} could not be read: lacks {escape(one.missing)}"
     if plan.unknown:
+        yield "> [!WARNING]"
+        yield "> **Could not be read, so nothing is planned there:**"
+        yield ">"
+        yield from (f"> - {escape(line)}" for line in first_few(map(unknown_sentence, plan.unknown)))
         yield ""
+        policies = sorted({one.policy for one in plan.unknown if one.policy})
+        # Set in by four, so that no line of it can end the fence.
+        granting = [f"    {visible(line)}" for policy in policies for line in policy.split("\n")]
+        yield from _fold("The policy that grants it", ["```hcl", *granting, _FENCE]) if granting else ()
     if plan.access:
         yield "#### Access"
+        yield ""
         yield from (f"- {escape(access_sentence(entry))}" for entry in plan.access)
         yield ""
 
 
-def _group(title: str, group: list[Row]) -> Iterator[str]:
-    yield f"#### {title} ({len(group)})"
-    yield ""
-    for row in group:
-        remark = f" **{escape(row.remark)}**" if row.remark else ""
-        head = f"<code>{row.sign} {escape(row.address)}</code>{remark} {escape(row.origin)}"
-        if row.details:
-            yield from _fold(head, ["```diff", *_diff(row.details), "```"])
-        else:
-            yield f"- {head}"
-    yield ""
-
-
-def _fold(summary: str, lines: Iterable[str]) -> Iterator[str]:
-    yield f"<details><summary>{summary}</summary>"
+def _group(title: str, group: Iterable[Row], *, folded: bool) -> Iterator[str]:
+    lines = (line for row in group for line in _object(row))
+    if folded:
+        yield from _fold(f"<b>{title}</b>", lines)
+        return
+    yield f"#### {title}"
     yield ""
     yield from lines
     yield ""
-    yield "</details>"
+
+
+def _object(row: Row) -> Iterator[str]:
+    remark = f" <b>{escape(row.remark)}</b>" if row.remark else ""
+    origin = f" <sub>{escape(row.origin)}</sub>" if row.origin else ""
+    # As code: GitHub looks for no @names, #numbers or emoji in it, and it can be copied as it is.
+    head = f"<code>{row.sign} {_inert(row.address)}</code>{remark}{origin}"
+    if row.details:
+        yield from _fold(head, ["```diff", *_diff(row.details), _FENCE])
+    else:
+        yield f"- {head}"
+
+
+def _fold(summary: str, lines: Iterable[str]) -> Iterator[str]:
+    """Blank lines around what is folded, or GitHub takes it for HTML."""
+    yield ""
+    yield f"{_OPEN}<summary>{summary}</summary>"
+    yield ""
+    yield from lines
+    yield ""
+    yield _CLOSE
+    yield ""
 
 
 def _diff(details: Iterable[Detail]) -> Iterator[str]:
     for detail in details:
-        if detail.sign != "+":
-            yield _fenced(f"- {detail.label}: {detail.before}")
+        if detail.sign != "+" and detail.before != detail.after:
+            yield f"- {detail.label}: {detail.before or NONE}"
         if detail.sign != "-":
-            yield _fenced(f"+ {detail.label}: {detail.after}")
-
-
-def _fenced(line: str) -> str:
-    """A value must not close the fence that it is shown in."""
-    return line.replace("```", "'''").replace("\n", " ")
+            yield f"+ {detail.label}: {detail.after or NONE}"
 
 
 def escape(text: str) -> str:
-    """Plain text inside markdown and HTML: names come from pull requests and may try to be markup."""
-    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("`", "&#96;"), ("@", "&#64;"), ("|", "&#124;"), ("[", "&#91;"), ("!", "&#33;")):
-        text = text.replace(sign, entity)
-    return text.replace("\n", " ").replace("*", "&#42;").replace("_", "&#95;")
+    """Plain text in markdown or HTML: no markup, no mention of a person, no link."""
+    # GitHub looks for mentions after it has read the entities: what stands behind the sign must be no name.
+    return re.sub("@|(?<!&)#", lambda found: f"{found[0]}&#8203;", _inert(text))
+
+
+def _inert(text: str) -> str:
+    entities = _MARKUP.sub(lambda found: f"&#{ord(found[0])};", visible(" ".join(text.split())))
+    return entities.replace("://", ":&#8203;//").replace("www.", "www&#8203;.")

@@ -1,16 +1,21 @@
-"""A plan as rows for people: what matters first, durations as people write them, lists as what was added and taken."""
+"""A plan as rows for people: what matters first, durations as people write them, defaults left out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any, NamedTuple, get_args
 
-from pydantic import WithJsonSchema
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from reconciler.core.change import Action, Change, Field
 from reconciler.core.plan import Plan
-from reconciler.core.resource import KNOWN_AFTER_APPLY, Spec, server_values
-from reconciler.core.values import canonical_json, show_duration
+from reconciler.core.resource import Spec
+from reconciler.core.secret import CHANGED, NOT_COMPARED, SHOWN
+from reconciler.core.values import show_duration
+
+from .structures import Detail, rules, show, structures, visible
 
 SIGNS = {
     Action.CREATE: "+",
@@ -22,23 +27,14 @@ SIGNS = {
 }
 TITLES = {
     Action.DELETE: "Delete",
-    Action.REPLACE: "Replace (delete and create)",
+    Action.REPLACE: "Replace: delete and create anew",
     Action.UPDATE: "Update",
     Action.CREATE: "Create",
-    Action.ADOPT: "Adopt (already as declared)",
-    Action.FORGET: "Forget (no longer managed)",
+    Action.ADOPT: "Adopt: already as declared",
+    Action.FORGET: "Forget: no longer managed",
 }
 IRREVERSIBLE = "!"
-DURATION = "seconds"
-
-
-class Detail(NamedTuple):
-    """One line below an object: a sign, what it is about, and both sides as text ("" where absent)."""
-
-    sign: str
-    label: str
-    before: str
-    after: str
+READABLE = 60  # characters of a list; a longer one is shown as what was added and taken
 
 
 class Row(NamedTuple):
@@ -62,104 +58,84 @@ def rows(plan: Plan) -> tuple[Row, ...]:
 def _row(change: Change[Any]) -> Row:
     remark = change.loses and f"{change.action.value}: loses {change.loses}"
     sign = IRREVERSIBLE if change.loses else SIGNS[change.action]
-    return Row(sign, change.action, str(change.address), str(change.origin or ""), remark, tuple(_details(change)))
+    origin = str(change.origin or "")
+    return Row(sign, change.action, visible(str(change.address)), visible(origin), visible(remark), tuple(_details(change)))
 
 
 def _details(change: Change[Any]) -> Iterator[Detail]:
-    if change.action is Action.DELETE:
+    spec: Spec | None = change.after
+    if spec is None:
         return  # what is lost is said in the remark; every field of a dead object is noise
-    durations = _durations(change.after if change.after is not None else change.before)
+    created = change.before is None
+    durations = _durations(type(spec))
     for field in change.fields():
-        if change.action is Action.CREATE and _is_default(change.after, field):
-            continue
-        yield from _field(field, durations, created=change.before is None)
+        if not created or not _is_default(type(spec), field):
+            yield from _field(field, durations, created=created)
 
 
-def _durations(spec: Spec | None) -> frozenset[str]:
-    fields = type(spec).model_fields.items() if spec is not None else ()
-    return frozenset(
-        f"/{name}"
-        for name, shape in fields
-        for entry in shape.metadata
-        if isinstance(entry, WithJsonSchema) and (entry.json_schema or {}).get("x-unit") == DURATION
-    )
+@cache  # one entry a kind
+def _durations(spec: type[Spec]) -> frozenset[str]:
+    """The paths of fields that are durations, wherever they are nested."""
+    schema = spec.model_json_schema()
+
+    def walk(node: Mapping[str, Any], path: str) -> Iterator[str]:
+        if node.get("x-unit") == "seconds":
+            yield path
+        shared = [schema["$defs"][node["$ref"].rpartition("/")[2]]] if "$ref" in node else []
+        for one in (*shared, *node.get("anyOf", ())):
+            yield from walk(one, path)
+        for name, one in node.get("properties", {}).items():
+            yield from walk(one, f"{path}/{name}")
+
+    return frozenset(walk(schema, ""))
 
 
-def _is_default(spec: Spec | None, field: Field) -> bool:
+def _is_default(spec: type[Any], field: Field) -> bool:
     if field.after in ([], {}, None, ""):
         return True
-    shape = type(spec).model_fields.get(field.path[1:]) if spec is not None else None
-    return shape is not None and not shape.is_required() and shape.get_default(call_default_factory=True, validated_data={}) == field.after
+    shape = _shape(spec, field.path.split("/")[1:])
+    if shape is None or shape.is_required():
+        return False
+    return bool(shape.get_default(call_default_factory=True, validated_data={}) == field.after)
+
+
+def _shape(spec: type[Any], path: list[str]) -> FieldInfo | None:
+    """The declaration of a field, in nested models too; None for the keys of a map."""
+    shape: FieldInfo | None = spec.model_fields.get(path[0])
+    if len(path) == 1 or shape is None:
+        return shape
+    inner = (one for one in (shape.annotation, *get_args(shape.annotation)) if isinstance(one, type) and issubclass(one, BaseModel))
+    model = next(inner, None)
+    return _shape(model, path[1:]) if model else None
 
 
 def _field(field: Field, durations: frozenset[str], *, created: bool) -> Iterator[Detail]:
-    label = field.path[1:].replace("/", ".").replace("~1", "/").replace("~0", "~")
+    label = visible(".".join(part.replace("~1", "/").replace("~0", "~") for part in field.path.split("/")[1:]))
     before, after = field.before, field.after
     if isinstance(before, list | None) and isinstance(after, list | None):
         yield from _list(label, before or [], after or [], created=created)
         return
     if field.path in durations:
         before, after = (show_duration(side) if isinstance(side, int) else side for side in (before, after))
+    if before == SHOWN and after in (CHANGED, NOT_COMPARED):
+        before = after  # the one word says it all
     sign = "+" if before is None else "-" if after is None else "~"
     yield Detail(sign, label, show(before), show(after))
 
 
 def _list(label: str, before: Sequence[Any], after: Sequence[Any], *, created: bool) -> Iterator[Detail]:
-    if all(isinstance(entry, dict) and "path" in entry for entry in (*before, *after)):
-        yield from _rules(before, after)
-    elif any(isinstance(entry, dict) for entry in (*before, *after)):
-        yield from _structures(label, before, after)
+    entries = (*before, *after)
+    if all(isinstance(entry, dict) and "path" in entry and "capabilities" in entry for entry in entries):
+        yield from rules(before, after)
+    elif any(isinstance(entry, dict | list) for entry in entries):
+        yield from structures(label, before, after)
     elif created:
         yield Detail("+", label, "", show(after))
-    else:
+    elif len(show(before)) + len(show(after)) <= READABLE or set(map(repr, before)) == set(map(repr, after)):
         yield Detail("~", label, show(before), show(after))
-
-
-def _rules(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Iterator[Detail]:
-    """Policy rules, one line a path."""
-    old, new = ({rule["path"]: rule for rule in side} for side in (before, after))
-    for path in sorted({*old, *new}):
-        if old.get(path) != new.get(path):
-            sign = "~" if path in old and path in new else "+" if path in new else "-"
-            yield Detail(sign, path, _rule(old.get(path)), _rule(new.get(path)))
-
-
-def _rule(rule: Mapping[str, Any] | None) -> str:
-    if rule is None:
-        return ""
-    more = {key: value for key, value in rule.items() if key not in ("path", "capabilities") and value not in (None, {}, [], "", 0)}
-    text = ", ".join(rule.get("capabilities", ()))
-    return f"{text} with {canonical_json(more)}" if more else text
-
-
-def _structures(label: str, before: Sequence[Any], after: Sequence[Any]) -> Iterator[Detail]:
-    """Lists of maps, such as IAM statements: what was added, taken or changed inside, found by deepdiff."""
-    if not before or not after:
-        sign = "+" if after else "-"
-        yield from (Detail(sign, label, "" if after else show(entry), show(entry) if after else "") for entry in after or before)
-        return
-    from deepdiff import DeepDiff  # slow to import, and only this needs it
-
-    found = DeepDiff(list(before), list(after), ignore_order=True, verbose_level=2, threshold_to_diff_deeper=0)
-    for path, change in sorted((found.get("values_changed") or {}).items()):
-        yield Detail("~", label + path.removeprefix("root"), show(change["old_value"]), show(change["new_value"]))
-    for sign, keys in (("+", ("iterable_item_added", "dictionary_item_added")), ("-", ("iterable_item_removed", "dictionary_item_removed"))):
-        for key in keys:
-            for path, value in sorted((found.get(key) or {}).items()):
-                yield Detail(sign, label + path.removeprefix("root"), show(value) if sign == "-" else "", show(value) if sign == "+" else "")
-    for path, change in sorted((found.get("type_changes") or {}).items()):
-        yield Detail("~", label + path.removeprefix("root"), show(change["old_value"]), show(change["new_value"]))
-
-
-def show(value: Any) -> str:
-    """A value on one line, without quotes where none are needed."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return KNOWN_AFTER_APPLY if "${{" in value and any(server_values(value)) else value if value.isprintable() else repr(value)
-    if isinstance(value, list) and not any(isinstance(entry, dict | list) for entry in value):
-        return ", ".join(map(show, value)) or "(none)"
-    return canonical_json(value)
+    else:
+        yield from (Detail("+", label, "", show(entry)) for entry in after if entry not in before)
+        yield from (Detail("-", label, show(entry), "") for entry in before if entry not in after)
 
 
 def sentence(plan: Plan) -> str:

@@ -1,20 +1,23 @@
-"""Plans and outcomes as lines for a terminal or a pipe."""
+"""Plans as lines for a terminal or a pipe."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.core.guard import Refusal
+from reconciler.core.guard import Guard, Refusal
 from reconciler.core.plan import Plan, Unknown
 
-from .rows import IRREVERSIBLE, Detail, Row, rows, sentence
+from .rows import IRREVERSIBLE, Row, rows, sentence
+from .structures import NONE, Detail, visible
 
 Paint = Callable[[str, str], str]
 """(text, style) -> text; styles: create, update, delete, danger, quiet, strong."""
 
 _STYLES = {"+": "create", "~": "update", "-": "delete", "±": "delete", IRREVERSIBLE: "danger", "=": "quiet", "x": "quiet"}
-WIDTH = 52  # of the first column: most addresses fit, and the origin stays in sight
+# Columns are as wide as what stands in them, up to these: one long name must not push all others out of sight.
+WIDEST_ADDRESS, WIDEST_LABEL, WIDEST_VALUE = 64, 44, 32
+MOST_SHOWN = 20  # refusals of one guard, or gaps: what is wrong has become clear by then, and JSON has them all
 
 
 def plain(text: str, _style: str) -> str:
@@ -26,9 +29,11 @@ def plan_text(plan: Plan, about: str = "", cost: str = "", paint: Paint = plain)
     commit = plan.header.commit[:7] or "no commit"
     dirty = " with uncommitted changes" if plan.header.dirty else ""
     lines = [paint(f"{plan.header.environment} at {commit}{dirty}", "strong") + (f"  {about}" if about else ""), ""]
-    for row in rows(plan):
-        lines.extend(_row(row, paint))
-    if plan.changes:
+    changed = rows(plan)
+    width = _width((row.address for row in changed), WIDEST_ADDRESS)
+    for row in changed:
+        lines.extend(_row(row, width, paint))
+    if changed:
         lines.append("")
     lines.extend(_access(plan.access))
     lines.extend(_unknown(plan.unknown, paint))
@@ -38,32 +43,34 @@ def plan_text(plan: Plan, about: str = "", cost: str = "", paint: Paint = plain)
     return "\n".join(lines)
 
 
-def _row(row: Row, paint: Paint) -> Iterator[str]:
+def _width(texts: Iterable[str], widest: int) -> int:
+    return max((len(text) for text in texts if len(text) <= widest), default=0)
+
+
+def _row(row: Row, width: int, paint: Paint) -> Iterator[str]:
     sign = paint(row.sign, _STYLES[row.sign])
-    tail = "  ".join(part for part in (paint(row.remark, "danger") if row.remark else "", paint(row.origin, "quiet")) if part)
-    yield f"  {sign} {row.address:<{WIDTH}}{tail}".rstrip()
+    tail = "  ".join(part for part in (row.remark and paint(row.remark, "danger"), row.origin and paint(row.origin, "quiet")) if part)
+    yield f"  {sign} {row.address:<{width}}  {tail}".rstrip()
+    labels = _width((detail.label for detail in row.details), WIDEST_LABEL)
+    values = _width((detail.before or NONE for detail in row.details if detail.sign == "~" and detail.after), WIDEST_VALUE)
     for detail in row.details:
-        yield _detail(detail, paint)
+        yield _detail(detail, labels, values, paint)
 
 
-def _detail(detail: Detail, paint: Paint) -> str:
+def _detail(detail: Detail, labels: int, values: int, paint: Paint) -> str:
     sign = paint(detail.sign, _STYLES[detail.sign]) if detail.sign != "~" else " "
-    label = f"    {sign} {detail.label:<30}"
-    if detail.before and detail.after:
-        return f"{label} {detail.before} -> {detail.after}"
-    if detail.sign == "~":
-        return f"{label} {detail.before or '(none)'} -> {detail.after or '(none)'}"
-    return f"{label} {detail.after or detail.before}".rstrip()
+    head = f"    {sign} {detail.label:<{labels}}"
+    if detail.sign != "~" or detail.before == detail.after:
+        return f"{head}  {detail.after or detail.before}".rstrip()
+    return f"{head}  {detail.before or NONE:<{values}}  ->  {detail.after or NONE}"
 
 
 def _access(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     entries = tuple(entries)
-    if not entries:
-        return
-    yield "Access"
-    for entry in entries:
-        yield f"  {access_sentence(entry)}"
-    yield ""
+    if entries:
+        yield "Access"
+        yield from (f"  {access_sentence(entry)}" for entry in entries)
+        yield ""
 
 
 def access_sentence(entry: Mapping[str, Any]) -> str:
@@ -71,7 +78,7 @@ def access_sentence(entry: Mapping[str, Any]) -> str:
     parts = [f"{verb} {', '.join(entry[verb])}" for verb in ("gains", "loses") if entry[verb]]
     secrets = entry.get("secrets")
     count = f" ({secrets:,} secret{'s' if secrets != 1 else ''})" if secrets else ""
-    return f"{entry['subject']} {' and '.join(parts)} on {entry['path']}{count}"
+    return visible(f"{entry['subject']} {' and '.join(parts)} on {entry['path']}{count}")
 
 
 def _unknown(unknown: Iterable[Unknown], paint: Paint) -> Iterator[str]:
@@ -79,28 +86,57 @@ def _unknown(unknown: Iterable[Unknown], paint: Paint) -> Iterator[str]:
     if not unknown:
         return
     yield paint("Could not be read, so nothing is planned there:", "danger")
-    for one in unknown:
-        yield f"  {one.kind} {one.prefix or '(all)'} in {one.place}: lacks {one.missing}"
+    yield from (f"  {line}" for line in first_few(map(unknown_sentence, unknown)))
     policies = sorted({one.policy for one in unknown if one.policy})
     if policies:
         yield "  This grants what is missing:"
-        yield from (f"    {line}" for policy in policies for line in policy.splitlines())
+        yield from (f"    {visible(line)}" for policy in policies for line in policy.split("\n"))
     yield ""
+
+
+def unknown_sentence(one: Unknown) -> str:
+    """`vault.approle_role approle/ in primary/team: lacks read on auth/approle/role/*`"""
+    return visible(f"{one.kind} {one.prefix or '(all)'} in {one.place}: lacks {one.missing}")
 
 
 def _notes(notes: Iterable[str]) -> Iterator[str]:
     notes = tuple(notes)
     if notes:
-        yield from (f"note: {note}" for note in notes)
+        yield from (f"note: {visible(note)}" for note in notes)
         yield ""
+
+
+def by_guard(refusals: Iterable[Refusal]) -> Mapping[Guard, list[Refusal]]:
+    """Refusals under the guard that they are lifted by."""
+    groups: dict[Guard, list[Refusal]] = {}
+    for one in refusals:
+        groups.setdefault(one.guard, []).append(one)
+    return groups
+
+
+def lift(guard: Guard) -> str:
+    return f"Lift it with --allow {guard.value} or an approval document."
+
+
+def first_few(sentences: Iterable[str]) -> Iterator[str]:
+    """The first ones, and how many more there are."""
+    sentences = tuple(sentences)
+    yield from sentences[:MOST_SHOWN]
+    if len(sentences) > MOST_SHOWN:
+        yield f"and {len(sentences) - MOST_SHOWN:,} more"
 
 
 def _refusals(refusals: Iterable[Refusal], paint: Paint) -> Iterator[str]:
-    refusals = tuple(refusals)
-    for one in refusals:
-        subject = f" {one.address}:" if one.address else ""
-        yield f"{paint(f'Refused by {one.guard.value}:', 'danger')}{subject} {one.message}"
-    for guard in sorted({one.guard.value for one in refusals}):
-        yield f"  Lift it with --allow {guard} or an approval document."
+    for guard, found in by_guard(refusals).items():
+        head = paint(f"Refused by {guard.value}:", "danger")
+        if len(found) == 1:
+            yield f"{head} {refusal_sentence(found[0])}. {lift(guard)}"
+            continue
+        yield f"{head} {len(found):,} objects. {lift(guard)}"
+        yield from (f"  {line}" for line in first_few(refusal_sentence(one) for one in found))
     if refusals:
         yield ""
+
+
+def refusal_sentence(one: Refusal) -> str:
+    return visible(f"{one.address}: {one.message}" if one.address else one.message)
