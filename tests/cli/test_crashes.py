@@ -19,7 +19,8 @@ OBJECTS = 800
 
 def policies(count: int) -> str:
     return "---\n".join(
-        f"kind: vault.policy\nname: p{number:04}\nspec: {{rules: [{{path: kv/data/{number}/*, capabilities: [read]}}]}}\n" for number in range(count)
+        f"kind: vault.policy\nname: p{number:04}\nspec: {{rules: [{{path: kv/data/{number}/*, capabilities: [read]}}]}}\n"
+        for number in range(count)
     )
 
 
@@ -70,7 +71,9 @@ def test_what_a_killed_first_apply_made_is_owned_even_if_the_next_commit_drops_i
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_apply_finishes_what_is_in_flight_and_reports_the_rest(site: Site, vault: VaultClient, number: signal.Signals) -> None:
+def test_an_interrupted_apply_finishes_what_is_in_flight_and_reports_the_rest(
+    site: Site, vault: VaultClient, number: signal.Signals
+) -> None:
     site.write("desired-state/policies.yaml", policies(OBJECTS))
     site.commit()
     process = site.start("apply", "--yes", "-o", "json")

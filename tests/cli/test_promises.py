@@ -53,7 +53,9 @@ def two_commits(site: Site) -> Site:
     site.write("desired-state/roles.yaml", APPROLE)
     site.commit("first")
     site.apply()
-    site.write("desired-state/policies.yaml", policy("readers", capabilities="read, list") + "---\n" + policy("writers", capabilities="update"))
+    site.write(
+        "desired-state/policies.yaml", policy("readers", capabilities="read, list") + "---\n" + policy("writers", capabilities="update")
+    )
     site.write("desired-state/roles.yaml", APPROLE.partition("---")[0])
     site.commit("second")
     return site
@@ -210,7 +212,9 @@ def test_a_saved_plan_is_applied_only_if_it_still_comes_out_the_same(two_commits
 def test_changes_that_only_the_replan_has_are_reported_and_not_applied(two_commits: Site, tmp_path: Path, vault: VaultClient) -> None:
     planfile = tmp_path / "plan.json"
     two_commits.apply()
-    two_commits.write("desired-state/policies.yaml", policy("readers", capabilities="list") + "---\n" + policy("writers", capabilities="update"))
+    two_commits.write(
+        "desired-state/policies.yaml", policy("readers", capabilities="list") + "---\n" + policy("writers", capabilities="update")
+    )
     two_commits.commit()
     two_commits.run("plan", "--out", str(planfile))
     vault.write("sys/policies/acl/writers", {"policy": 'path "elsewhere" { capabilities = ["read"] }'})
@@ -279,7 +283,13 @@ def test_deleting_a_mount_is_refused_until_an_approval_says_so(site: Site) -> No
     plan = site.plan()
     assert [(refusal["guard"], refusal["address"]) for refusal in plan["refusals"]] == [("irreversible", "vault.secrets_engine/legacy")]
     assert plan["changes"][0]["irreversible"]
-    approval = {"guard": "irreversible", "address": "vault.secrets_engine/legacy", "reason": "emptied", "approver": "a@example.com", "expires": "2999-01-01"}
+    approval = {
+        "guard": "irreversible",
+        "address": "vault.secrets_engine/legacy",
+        "reason": "emptied",
+        "approver": "a@example.com",
+        "expires": "2999-01-01",
+    }
     site.write("desired-state/approval.yaml", f"kind: approval\nname: drop\nspec: {json.dumps(approval)}\n")
     site.commit()
     site.apply()
@@ -335,4 +345,3 @@ def test_a_held_lock_refuses_at_once_and_names_its_holder(two_commits: Site, vau
         assert held.code == 4
         assert "somebody" in held.err
         assert two_commits.run("lock", "status", "-o", "json").json["owner"] == "somebody"
-
