@@ -5,11 +5,13 @@ Asked is not what the texts say but what would be decided: a rule that a more sp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from .limits import limits
+from .masks import granted
 from .patterns import Family, Shape, meetings, witnesses
-from .vault_acl import Decision, Match, Policy, decide, granted, limits_of
+from .vault_acl import Decision, Policy, decide
 
 Policies = tuple[Policy, ...]
 
@@ -112,34 +114,6 @@ def _abilities(decision: Decision) -> frozenset[str]:
     if not names or not _limited(decision):
         return names
     return frozenset(f"{name}{limit}" for name, limit in limits(names, [match for _, match in decision.winners]).items())
-
-
-_SENDS = ("create", "read", "update", "patch")  # whose parameters are looked at
-_LIMITS: Mapping[str, tuple[str, ...]] = {
-    "allowed_parameters": _SENDS,
-    "denied_parameters": _SENDS,
-    "required_parameters": _SENDS,
-    "pagination_limit": ("list", "scan"),
-    "list_scan_response_keys_filter_path": ("list", "scan"),
-}
-_ON_ALL = ("min_wrapping_ttl", "max_wrapping_ttl", "mfa_methods", "control_group")
-
-
-def limits(names: Iterable[str], matches: Sequence[Match]) -> Mapping[str, str]:
-    """For each capability, in words, what the rules that decide ask of a request beside it."""
-    rule: Mapping[str, Any] = limits_of(matches) or {}
-    said = {}
-    for name in names:
-        parts = [f"{field} {_shown(rule[field])}" for field, on in _LIMITS.items() if field in rule and name in on]
-        parts += [f"{field} {_shown(rule[field])}" for field in _ON_ALL if field in rule]
-        said[name] = f" ({'; '.join(parts)})" if parts else ""
-    return said
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} = {_shown(entry)}" if entry else str(key) for key, entry in value.items())
-    return ", ".join(map(_shown, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def _widest(found: list[tuple[Family, Difference]]) -> tuple[Difference, ...]:

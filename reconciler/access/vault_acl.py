@@ -16,16 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from .hcl import PolicyError
-from .rules import CAPABILITIES, Rule, canonical
-
-_BITS: Final[Mapping[str, int]] = {name: 1 << place for place, name in enumerate(CAPABILITIES)}
-DENY: Final = _BITS["deny"]
-ROOT: Final = 1 << len(CAPABILITIES)
-"""What the built-in policy `root` gives: everything, everywhere."""
+from .masks import ROOT, joined, mask_of, names_of
+from .rules import Rule
 
 Rank = tuple[Any, ...]
 _EXACT, _EXACT_FOLDER, _WILD, _WILD_FOLDER = 3, 2, 1, 0
@@ -106,9 +100,28 @@ class Policy:
 
     def patterns(self) -> Iterator[str]:
         """The path of every rule, below its namespace."""
-        yield from self.exact
-        yield from (f"{start}*" for start in self.prefixes)
-        yield from (f"{'/'.join(wild.parts)}{'*' if wild.prefix else ''}" for wild in self.wild)
+        return (pattern for pattern, _ in self.matches())
+
+    def matches(self) -> Iterator[tuple[str, Match]]:
+        """Every rule, with its path below its namespace."""
+        yield from self.exact.items()
+        yield from ((f"{start}*", match) for start, match in self.prefixes.items())
+        yield from ((f"{'/'.join(wild.parts)}{'*' if wild.prefix else ''}", wild.match) for wild in self.wild)
+
+    def covering(self, path: str) -> list[Match]:
+        """Every rule that covers a path, whichever counts: the one that does comes first."""
+        paths = (path, path[:-1]) if path[-1:] == "/" else (path,)
+        found = {id(match): match for one in paths if (match := self.exact.get(one)) is not None}
+        for one in paths:
+            parts = one.split("/")
+            wide = [self.prefixes[one[:length]] for length in self.lengths if one[:length] in self.prefixes and length <= len(one)]
+            wide += [wild.match for wild in self.wild if wild.covers(parts)]
+            found |= {id(match): match for match in sorted(wide, key=lambda match: match.rank, reverse=True) if id(match) not in found}
+        return list(found.values())
+
+    def open_ended(self) -> list[tuple[str, Match]]:
+        """Rules whose path holds a directive that is not filled in."""
+        return [(pattern, match) for pattern, match in self.matches() if "{{" in pattern]
 
 
 ROOT_POLICY = Policy({}, {}, (), (), root=True)
@@ -219,43 +232,3 @@ def decide(policies: Iterable[Policy], path: str) -> Decision:
 def capabilities(policies: Iterable[Policy], path: str) -> frozenset[str]:
     """The capabilities on a path as `sys/capabilities` has them."""
     return decide(policies, path).names
-
-
-def joined(first: int, second: int) -> int:
-    """Two rules of one path: what they grant adds up, and a deny beats all."""
-    return DENY if (first | second) & DENY else first | second
-
-
-def mask_of(names: Iterable[str]) -> int:
-    mask = 0
-    for name in names:
-        mask |= _BITS[name]
-    return mask
-
-
-@cache  # of two thousand masks some dozen are in use
-def names_of(mask: int) -> frozenset[str]:
-    if mask & ROOT:
-        return frozenset({"root"})
-    if mask & DENY or not mask:
-        return frozenset({"deny"})
-    return frozenset(name for name, bit in _BITS.items() if mask & bit)
-
-
-@cache
-def granted(mask: int) -> frozenset[str]:
-    """What a mask grants: unlike in `names_of`, nothing is nothing."""
-    return frozenset() if mask & DENY or not mask else names_of(mask)
-
-
-def limits_of(matches: Iterable[Match]) -> Rule | None:
-    """The rules of one path as the one rule that the server makes of them; None where none of them limits anything."""
-    rules = [rule for match in matches for rule in match.rules]
-    if all(len(rule) == 2 for rule in rules):
-        return None
-    unlimited: list[Rule] = [{**rule, "expiration": ""} for rule in rules]
-    try:
-        return canonical(unlimited)[0]
-    except PolicyError:
-        # Wrapping times of two policies that leave no room between them.
-        return {"path": rules[0]["path"], "capabilities": ("deny",)}

@@ -9,42 +9,54 @@ from typing import Any
 from reconciler.access.beneath import Beneath
 from reconciler.access.effect import Effect, effects
 from reconciler.access.holders import VAULT_KINDS
+from reconciler.access.iam_effect import IamEffect, iam_effects
+from reconciler.access.iam_roles import IAM_KINDS
 from reconciler.core.address import Address, Place
 from reconciler.core.change import Action, Change
 from reconciler.core.diff import Survey
 
 KV_SECRET, SECRETS_ENGINE = "vault.kv_secret", "vault.secrets_engine"
+KINDS = (*VAULT_KINDS, *IAM_KINDS)
+"""Kinds that say anything about who may do what."""
 _WRITES = (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE)
 
 
 def access_of(readings: Survey, changes: Iterable[Change[Any]], now: datetime) -> tuple[Mapping[str, Any], ...]:
     """The effective access changes of a plan, as its JSON has them. Empty where nothing changes that access depends on."""
     written = [change for change in changes if change.action in _WRITES]
-    mine = [change for change in written if change.address.kind in VAULT_KINDS]
+    mine = [change for change in written if change.address.kind in KINDS]
     if not mine:
         return ()
     before = specs_of(readings)
-    after = dict(before)
-    for change in mine:
-        if change.after is None:
-            after.pop(change.address, None)
-        else:
-            after[change.address] = change.after
+    after = following(before, mine)
+    changed = {change.address for change in mine}
     count = _Counts(readings, written)
-    return tuple(as_json(effect, count.of(effect)) for effect in effects(before, after, {change.address for change in mine}, now))
+    found = [as_json(effect, count.of(effect)) for effect in effects(before, after, changed, now)]
+    return (*found, *(as_json(effect, None) for effect in iam_effects(before, after, changed)))
+
+
+def following(before: Mapping[Address, Any], changes: Iterable[Change[Any]]) -> dict[Address, Any]:
+    """The specs after some changes."""
+    after = dict(before)
+    for change in changes:
+        if change.after is not None:
+            after[change.address] = change.after
+        elif change.action is Action.DELETE:
+            after.pop(change.address, None)
+    return after
 
 
 def specs_of(readings: Survey) -> dict[Address, Any]:
     """What a survey read of everything that says who may do what."""
     found: dict[Address, Any] = {}
     for (kind, place), reading in readings.items():
-        if kind in VAULT_KINDS:
+        if kind in KINDS:
             for name, live in reading.live.items():
                 found[Address(kind, name, place)] = live.spec
     return found
 
 
-def as_json(effect: Effect, secrets: int | None) -> dict[str, Any]:
+def as_json(effect: Effect | IamEffect, secrets: int | None) -> dict[str, Any]:
     """One entry of a plan's `access`."""
     return {
         "subject": str(effect.subject),
