@@ -194,9 +194,10 @@ def _takes(shape: dict[str, Any]) -> str:
 def main() -> None:
     text = README.read_text()
     if len(sys.argv) > 1:
-        printed = Path(sys.argv[1]).read_text()
-        figures = printed[printed.index(next(iter(re.findall(r"^[\d,]+ objects; .*$", printed, re.MULTILINE)))) :]
-        text = BENCH.sub(lambda _found: figures, text)
+        figures = re.search(r"^[\d,]+ objects; .*", Path(sys.argv[1]).read_text(), re.MULTILINE | re.DOTALL)
+        assert figures is not None, f"{sys.argv[1]} does not hold what `make bench` prints"
+        printed = figures[0]  # without what make itself says before
+        text = BENCH.sub(lambda _found: printed, text)
     README.write_text(renewed(text))
     KINDS_PAGE.write_text(kinds_page())
 
