@@ -61,12 +61,20 @@ class Change(Generic[S]):
         return tuple(differences(self.before, self.after))
 
 
-def differences(before: Spec | None, after: Spec | None) -> Iterator[Field]:
+Side = Spec | Mapping[str, Any] | None
+"""A spec, the dump of one that a ledger recorded, or nothing."""
+
+
+def differences(before: Side, after: Side) -> Iterator[Field]:
     """Every leaf in which two specs differ, by path; secrets are compared by mark and never shown."""
-    if before is not None and after is not None:
+    if isinstance(before, Spec) and isinstance(after, Spec):
         yield from _compare("", before.__dict__, after.__dict__)
     else:
-        yield from _compare("", shown_fields(before) if before is not None else {}, shown_fields(after) if after is not None else {})
+        yield from _compare("", _fields(before), _fields(after))
+
+
+def _fields(side: Side) -> Mapping[str, Any]:
+    return shown_fields(side) if isinstance(side, Spec) else side or {}
 
 
 def _compare(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Field]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from reconciler.core.change import Action, Change, Field
+from reconciler.core.change import Action, Change, Field, differences
 from reconciler.core.plan import Plan
 from reconciler.core.resource import Spec
 from reconciler.core.secret import CHANGED, NOT_COMPARED, SHOWN
@@ -71,6 +71,13 @@ def _details(change: Change[Any]) -> Iterator[Detail]:
     for field in change.fields():
         if not created or not _is_default(type(spec), field):
             yield from _field(field, durations, created=created)
+
+
+def recorded(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Iterator[Detail]:
+    """The lines below an object as a ledger recorded it: without its kind, so durations are seconds and defaults not known."""
+    for field in differences(before, after):
+        if before is not None or field.after not in ([], {}, None, "", 0):
+            yield from _field(field, frozenset(), created=before is None)
 
 
 @cache  # one entry a kind

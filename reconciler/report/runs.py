@@ -9,7 +9,10 @@ from typing import Any
 from reconciler.core.change import Action
 from reconciler.core.plan import Plan
 from reconciler.core.run import AppliedVersion, ObjectRecord, RunRecord
-from reconciler.core.values import canonical_json
+
+from .rows import recorded
+from .structures import visible
+from .text import detail_lines
 
 _LISTED = 60  # a screen or so; above that, what went wrong would be lost among what did not
 
@@ -30,7 +33,7 @@ def applied_text(plan: Plan, run: str, outcomes: Sequence[ObjectRecord], cost: s
     counts = Counter(one.outcome for one in outcomes)
     said = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items())) or "nothing to change"
     lines.append(f"{plan.header.environment} at {plan.header.commit[:7]}: {said}. Run {run}. {cost}".rstrip())
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def runs_text(runs: Sequence[RunRecord]) -> str:
@@ -50,14 +53,15 @@ def run_json(run: RunRecord) -> dict[str, Any]:
 
 
 def versions_text(address: str, versions: Sequence[AppliedVersion]) -> str:
-    """Every applied version of one object, newest first."""
+    """What each run did to one object, newest first."""
     if not versions:
         return f"No run changed {address}."
     lines = [address]
     for run, record in versions:
         lines.append(f"  {run.started}  run {run.id}  commit {run.commit[:7]}  {run.sort}: {record.action}, {record.outcome}")
-        lines.append(f"    {canonical_json(record.after) if record.after is not None else '(absent)'}")
-    return "\n".join(lines)
+        if record.after is not None:
+            lines.extend(detail_lines(tuple(recorded(record.before, record.after))))
+    return "\n".join(map(visible, lines))
 
 
 def version_json(version: AppliedVersion) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.guard import Guard, Refusal
@@ -51,9 +51,14 @@ def _row(row: Row, width: int, paint: Paint) -> Iterator[str]:
     sign = paint(row.sign, _STYLES[row.sign])
     tail = "  ".join(part for part in (row.remark and paint(row.remark, "danger"), row.origin and paint(row.origin, "quiet")) if part)
     yield f"  {sign} {row.address:<{width}}  {tail}".rstrip()
-    labels = _width((detail.label for detail in row.details), WIDEST_LABEL)
-    values = _width((detail.before or NONE for detail in row.details if detail.sign == "~" and detail.after), WIDEST_VALUE)
-    for detail in row.details:
+    yield from detail_lines(row.details, paint)
+
+
+def detail_lines(details: Sequence[Detail], paint: Paint = plain) -> Iterator[str]:
+    """The lines below one object."""
+    labels = _width((detail.label for detail in details), WIDEST_LABEL)
+    values = _width((detail.before or NONE for detail in details if detail.sign == "~" and detail.after), WIDEST_VALUE)
+    for detail in details:
         yield _detail(detail, labels, values, paint)
 
 

@@ -125,3 +125,22 @@ def test_deletes_and_replaces_take_the_object_away() -> None:
     spec = ShelfSpec()
     gone = {action for action in Action if change(box("a"), spec, spec, action).deletes}
     assert gone == {Action.DELETE, Action.REPLACE}
+
+
+class Union(Spec):
+    sparse: ClassVar = True
+    a: int = 0
+    b: str = ""
+
+
+def test_a_union_of_settings_shows_what_is_set_or_reset() -> None:
+    assert list(differences(None, Union(a=1))) == [Field("/a", None, 1)]
+    assert list(differences(Union(b="x"), None)) == [Field("/b", "x", None)]
+    assert list(differences(Union(a=1), Union(b="x"))) == [Field("/a", 1, 0), Field("/b", "", "x")]
+
+
+@given(BOXES, BOXES)
+def test_what_a_ledger_recorded_differs_as_the_specs_did(one: BoxSpec, other: BoxSpec) -> None:
+    one, other = (spec.model_copy(update={"password": None}) for spec in (one, other))
+    assert list(differences(dump(one), dump(other))) == list(differences(one, other))
+    assert list(differences(None, dump(other))) == list(differences(None, other))

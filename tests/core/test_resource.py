@@ -120,3 +120,22 @@ def test_what_is_not_known_stays_as_it_is_written() -> None:
 def test_both_kinds_of_quotes_name_a_server_value() -> None:
     text = """${{ref("aws.iam_role/ci@eu").arn}} ${{  ref( 'aws.iam_role/ci@eu' ).arn  }}"""
     assert list(server_values(text)) == [ARN, ARN]
+
+
+class Union(Spec):
+    """The settings of several sorts of mounts."""
+
+    sparse: ClassVar = True
+    size: int = 1
+    arns: StringSet = ()
+
+
+def test_a_union_of_settings_is_shown_without_those_that_are_not_set() -> None:
+    assert dump(Union(size=2)) == {"size": 2}
+    assert dump(Union()) == {}
+
+
+@given(BOXES)
+def test_what_a_server_answers_is_read_whether_or_not_it_is_the_default(box: BoxSpec) -> None:
+    seen = box.model_copy(update={"password": None})
+    assert BoxSpec.from_live(dump(seen)) == seen
