@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.change import Action, Field, differences
-from reconciler.core.resource import Spec
+from reconciler.core.resource import Spec, dump
 from reconciler.core.secret import CHANGED, NOT_COMPARED, SHOWN, Secret
 
 from .kinds import BoxSpec, LooseSpec, ShelfSpec, box, change, secret

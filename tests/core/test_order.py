@@ -195,22 +195,3 @@ def test_what_is_waited_for_outside_of_the_graph_does_not_hold_anything_up() -> 
     edges = {box("a"): {box("outside")}, box("b"): {box("a")}}
     assert in_order(edges) == [box("a"), box("b")]
     assert find_cycle(edges) is None
-
-
-def test_where_a_secret_comes_from_is_made_before_what_takes_it() -> None:
-    """Sources lie at home; like all that a server does not hold against us, they give way in a cycle."""
-    kinds = {
-        "test.box": KINDS["test.box"],
-        ENGINE: replace(KINDS["test.shelf"], name=ENGINE),
-        AWS_SECRET: replace(KINDS["test.shelf"], name=AWS_SECRET),
-    }
-    engine, stored, elsewhere = Address(ENGINE, "kv"), Address(AWS_SECRET, "db"), Place("eu")
-    takers = {
-        box("0", elsewhere): ("vault:kv/data/db#password", {engine}),
-        box("1"): ("aws:db#password", {stored}),
-        box("2"): ("env:DB", set()),
-    }
-    changes = [change(address, None, BoxSpec(password=secret(source))) for address, (source, _) in takers.items()]
-    changes += [change(engine, None, ShelfSpec()), change(stored, None, ShelfSpec())]
-    made = graph(kinds, changes)
-    assert {address: made[address] for address in takers} == {address: before for address, (_, before) in takers.items()}
