@@ -301,22 +301,6 @@ def test_a_server_that_says_whether_it_holds_a_secret_is_believed(now: Any, last
     assert [change.fields() for change in found.changes] == ([(Field("/password", *shown),)] if shown else [])
 
 
-@pytest.mark.parametrize(
-    ("now", "last", "held", "shown"),
-    [
-        pytest.param(secret(mark="1"), secret(mark="1"), True, None, id="as it was applied"),
-        pytest.param(secret(mark="1"), secret(mark="1"), False, (None, "(secret)"), id="taken away behind our back"),
-        pytest.param(None, None, True, ("(secret)", None), id="given behind our back"),
-        pytest.param(None, None, False, None, id="none, and none wanted"),
-    ],
-)
-def test_a_server_that_says_whether_it_holds_a_secret_is_believed(now: Any, last: Any, held: bool, shown: tuple[Any, Any] | None) -> None:
-    live = reading()
-    live["test.box", HOME] = Reading({"a": Live(BoxSpec(), held={"password": held})})
-    found = diff(KINDS, wish((A, BoxSpec(password=now))), live, {A: memory(BoxSpec(password=last))})
-    assert [change.fields() for change in found.changes] == ([(Field("/password", *shown),)] if shown else [])
-
-
 # ---- claims
 
 
