@@ -6,7 +6,7 @@ end. Killed in between, the next plan reads the truth from the servers and knows
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -140,4 +140,4 @@ def _look_up(world: World, value: ServerValue) -> str:
 
 def new_run() -> str:
     """An id for a run: random, short enough to say aloud."""
-    return uuid.uuid4().hex[:12]
+    return secrets.token_hex(6)

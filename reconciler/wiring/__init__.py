@@ -240,6 +240,7 @@ def _collector_off() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # what is alive stays so to the end; without this the first collection would walk it all after all
         gc.enable()
 
 
