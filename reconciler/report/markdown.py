@@ -8,17 +8,19 @@ markdown or HTML written as an entity.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from reconciler.core.plan import Plan
 
+from .access import access_effects
 from .rows import TITLES, Row, rows, sentence
 from .structures import NONE, Detail, visible
-from .text import access_sentence, by_guard, first_few, lift, refusal_sentence, unknown_sentence
+from .text import by_guard, first_few, lift, refusal_sentence, unknown_sentence
 
 LIMIT = 65_535
 """GitHub refuses a longer comment."""
-FOLDED_FROM = 20  # objects of one action: more of them are a fold of their own
+FOLDED_FROM = 20  # objects of one action, or lines of access: more of them are a fold of their own
 DESTROYING = 2  # the first groups, which are never folded
 
 CUT = "\n\n_Cut here: GitHub takes no longer comment. The whole plan is in the job's artefact and summary._\n"
@@ -97,11 +99,20 @@ def _alarms(plan: Plan) -> Iterator[str]:
         # Set in by four, so that no line of it can end the fence.
         granting = [f"    {visible(line)}" for policy in policies for line in policy.split("\n")]
         yield from _fold("The policy that grants it", ["```hcl", *granting, _FENCE]) if granting else ()
-    if plan.access:
-        yield "#### Access"
-        yield ""
-        yield from (f"- {escape(access_sentence(entry))}" for entry in plan.access)
-        yield ""
+    effects = list(_access(plan.access))
+    if len(effects) >= FOLDED_FROM:
+        yield from _fold(f"<b>Access ({len(plan.access):,})</b>", effects)
+    elif effects:
+        yield from ("#### Access", "", *effects, "")
+
+
+def _access(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for subject, clauses in access_effects(entries):
+        if len(clauses) == 1:
+            yield f"- {escape(subject)} {escape(clauses[0])}"
+        else:
+            yield f"- {escape(subject)}"
+            yield from (f"  - {escape(clause)}" for clause in clauses)
 
 
 def _group(title: str, group: Iterable[Row], *, folded: bool) -> Iterator[str]:

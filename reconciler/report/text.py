@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.core.guard import Guard, Refusal
 from reconciler.core.plan import Plan, Unknown
 
+from .access import access_effects
 from .rows import IRREVERSIBLE, Row, rows, sentence
 from .structures import NONE, Detail, visible
 
@@ -24,8 +25,8 @@ def plain(text: str, _style: str) -> str:
     return text
 
 
-def plan_text(plan: Plan, about: str = "", cost: str = "", paint: Paint = plain) -> str:
-    """A whole plan. `about`: the instances; `cost`: what reading took."""
+def plan_text(plan: Plan, about: str = "", cost: str = "", paint: Paint = plain, *, unmanaged: bool = False) -> str:
+    """A whole plan. `about`: the instances; `cost`: what reading took; `unmanaged`: with the names of what is beside it."""
     commit = plan.header.commit[:7] or "no commit"
     dirty = " with uncommitted changes" if plan.header.dirty else ""
     lines = [paint(f"{plan.header.environment} at {commit}{dirty}", "strong") + (f"  {about}" if about else ""), ""]
@@ -39,6 +40,8 @@ def plan_text(plan: Plan, about: str = "", cost: str = "", paint: Paint = plain)
     lines.extend(_unknown(plan.unknown, paint))
     lines.extend(_notes(plan.notes))
     lines.extend(_refusals(plan.refusals, paint))
+    if unmanaged and plan.unmanaged:
+        lines.extend(["Unmanaged", *(f"  {address}" for address in plan.unmanaged), ""])
     lines.append(paint(sentence(plan), "strong") + (f" {cost}" if cost else ""))
     return "\n".join(lines)
 
@@ -71,19 +74,17 @@ def _detail(detail: Detail, labels: int, values: int, paint: Paint) -> str:
 
 
 def _access(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    entries = tuple(entries)
-    if entries:
-        yield "Access"
-        yield from (f"  {access_sentence(entry)}" for entry in entries)
-        yield ""
-
-
-def access_sentence(entry: Mapping[str, Any]) -> str:
-    """`role x gains read on path (4 secrets)`"""
-    parts = [f"{verb} {', '.join(entry[verb])}" for verb in ("gains", "loses") if entry[verb]]
-    secrets = entry.get("secrets")
-    count = f" ({secrets:,} secret{'s' if secrets != 1 else ''})" if secrets else ""
-    return visible(f"{entry['subject']} {' and '.join(parts)} on {entry['path']}{count}")
+    found = access_effects(entries)
+    if not found:
+        return
+    yield "Access"
+    for subject, clauses in found:
+        if len(clauses) == 1:
+            yield f"  {subject} {clauses[0]}"
+        else:
+            yield f"  {subject}"
+            yield from (f"    {clause}" for clause in clauses)
+    yield ""
 
 
 def _unknown(unknown: Iterable[Unknown], paint: Paint) -> Iterator[str]:
@@ -101,7 +102,8 @@ def _unknown(unknown: Iterable[Unknown], paint: Paint) -> Iterator[str]:
 
 def unknown_sentence(one: Unknown) -> str:
     """`vault.approle_role approle/ in primary/team: lacks read on auth/approle/role/*`"""
-    return visible(f"{one.kind} {one.prefix or '(all)'} in {one.place}: lacks {one.missing}")
+    # Without a policy that grants it, it is no capability that is missing: the words say what else.
+    return visible(f"{one.kind} {one.prefix or '(all)'} in {one.place}: {'lacks ' if one.policy else ''}{one.missing}")
 
 
 def _notes(notes: Iterable[str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.core.address import Place, parse_address
+from reconciler.core.address import Address, Place, parse_address
 from reconciler.core.change import Action, Change
 from reconciler.core.guard import Guard, Refusal
 from reconciler.core.plan import Header, Plan, Unknown
@@ -85,7 +85,7 @@ EXAMPLE = plan(
     changed("vault.policy/gone", {"rules": [{"path": "a", "capabilities": ["read"]}]}, None),
     changed("vault.policy/found", {}, {}, Action.ADOPT, origin=from_yaml("policies/found.yaml", 1)),
     unchanged=1204,
-    unmanaged=17,
+    unmanaged=tuple(Address("vault.policy", f"other-{number}") for number in range(17)),
     refusals=(Refusal(Guard.IRREVERSIBLE, "vault.secrets_engine/legacy", f"delete loses for good: {LEGACY}"),),
     unknown=(UNKNOWN,),
     notes=("vault.auth_config/jwt stays on the server: its configuration cannot be deleted",),

@@ -98,9 +98,40 @@ def test_many_refusals_of_one_guard_are_one_group() -> None:
     assert "Refused by dirty: commit first. Lift it with" in text
 
 
+def access(path: str, gains: str = "", loses: str = "", secrets: int | None = None, subject: str = "user ann") -> dict[str, object]:
+    return {"subject": subject, "path": path, "gains": gains.split(), "loses": loses.split(), "secrets": secrets}
+
+
 def test_an_access_that_moves_both_ways_is_one_sentence() -> None:
-    entry = {"subject": "user ann", "path": "kv/*", "gains": ["list"], "loses": ["read", "update"], "secrets": 1}
-    assert "  user ann gains list and loses read, update on kv/* (1 secret)\n" in plan_text(plan(access=(entry,)))
+    text = plan_text(plan(access=(access("kv/*", "list", "read update", 1),)))
+    assert "\nAccess\n  user ann gains list and loses read, update on kv/* (1 secret)\n\n" in text
+
+
+def test_access_is_told_subject_by_subject_and_what_is_alike_together() -> None:
+    entries = (
+        access("kv/a", "read", secrets=3),
+        access("kv/b", "read", secrets=4),
+        access("sys/x", "sudo"),
+        access("kv/c", "list", subject="role ci"),
+    )
+    assert plan_text(plan(access=entries)).split("\n")[2:7] == [
+        "Access",
+        "  user ann",
+        "    gains read on kv/a (3 secrets), kv/b (4 secrets)",
+        "    gains sudo on sys/x",
+        "  role ci gains list on kv/c",
+    ]
+
+
+def test_access_to_what_is_yet_to_be_made_names_it() -> None:
+    entry = access("${{ ref('aws.secret/genesis/claude').arn }}/*", "secretsmanager:GetSecretValue")
+    assert "gains secretsmanager:GetSecretValue on aws.secret/genesis/claude/*" in plan_text(plan(access=(entry,)))
+
+
+def test_what_no_policy_could_grant_is_not_called_lacking() -> None:
+    text = plan_text(plan(unknown=(UNKNOWN._replace(missing="there are no quotas in a namespace", policy=""),)))
+    assert "in primary/team: there are no quotas in a namespace\n" in text
+    assert "This grants" not in text
 
 
 @pytest.mark.parametrize("nasty", ["\x1b[2J", "a\nb", "\u202etxt", "\r", "\x07"])
