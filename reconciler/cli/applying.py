@@ -28,9 +28,9 @@ def apply(
     yes: bool,
     rollback_on_failure: bool,
     allow: tuple[str, ...],
-    targets: tuple[str, ...],
+    target: tuple[str, ...],
     expect_digest: str | None,
-    lock_timeout: float,
+    lock_timeout: int,
     output: str,
 ) -> None:
     """Apply the commit at HEAD, or what PLANFILE expects of its commit.
@@ -46,7 +46,7 @@ def apply(
         orders = session.orders(
             confirm(settings, session, yes),
             allow=allow,
-            targets=targets,
+            targets=target,
             expect_digest=expect_digest or "",
             saved=saved,
             undo_on_failure=rollback_on_failure,
@@ -56,15 +56,13 @@ def apply(
 
 @click.command()
 @click.option("--to", "to", metavar="COMMIT", help="An applied commit; default: the one before the last.")
-@click.option("--plan", "plan_only", is_flag=True, help="Only show what it would change.")
+@click.option("--plan", is_flag=True, help="Only show what it would change.")
 @yes
 @allow
 @lock_timeout
 @output_json
 @click.pass_obj
-def rollback(
-    settings: Settings, to: str | None, plan_only: bool, yes: bool, allow: tuple[str, ...], lock_timeout: float, output: str
-) -> None:
+def rollback(settings: Settings, to: str | None, plan: bool, yes: bool, allow: tuple[str, ...], lock_timeout: int, output: str) -> None:
     """Go back to the previously applied commit; a second time, one further.
 
     The work tree is not touched. Objects and variables are those of the target commit; logins, ledger and guards are
@@ -72,10 +70,10 @@ def rollback(
     """
     from reconciler import wiring
 
-    if not plan_only:
+    if not plan:
         ask_or_yes(yes)
-    with wiring.opened_for_rollback(settings, to or "", "plan" if plan_only else "apply", progress=progress()) as session:
-        if plan_only:
+    with wiring.opened_for_rollback(settings, to or "", "plan" if plan else "apply", progress=progress()) as session:
+        if plan:
             found = session.plan((), allow, rolling_back=True)
             show(found, session, settings, output)
             sys.exit(plan_code(found, False))

@@ -50,7 +50,8 @@ def init(folder: Path) -> None:
     from reconciler.dev.scaffold import scaffold
 
     scaffold(folder)
-    click.echo(f"{folder}: a repository with an example, committed. Next:\n  cd {folder}\n  reconcile plan")
+    steps = (f"cd {folder}", 'reconcile dev up && eval "$(reconcile dev env)"  # or set VAULT_ADDR and VAULT_TOKEN', "reconcile plan")
+    click.echo("\n  ".join([f"{folder}: a repository with an example, committed. Next:", *steps]))
 
 
 COMMANDS = (init, validate, render, schema)

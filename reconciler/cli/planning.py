@@ -25,15 +25,17 @@ if TYPE_CHECKING:
 @targets
 @allow
 @trust_ref
+@click.option("--unmanaged", is_flag=True, help="Also name what exists beside the declared objects.")
 @click.pass_obj
 def plan(
     settings: Settings,
     out: Path | None,
     output: str,
     exit_code: bool,
-    targets: tuple[str, ...],
+    target: tuple[str, ...],
     allow: tuple[str, ...],
     trust_ref: str | None,
+    unmanaged: bool,
 ) -> None:
     """Show what an apply would change. Writes nothing, anywhere.
 
@@ -43,8 +45,8 @@ def plan(
     from reconciler import wiring
 
     with wiring.opened(settings, "plan", trust_ref=trust_ref, progress=progress()) as session:
-        found = session.plan(targets, allow)
-        show(found, session, settings, output)
+        found = session.plan(target, allow)
+        show(found, session, settings, output, unmanaged=unmanaged)
         if out:
             _save(found, out)
     sys.exit(plan_code(found, exit_code))

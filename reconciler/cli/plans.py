@@ -18,6 +18,21 @@ GUARDS = (
     "rolled_back", "incomplete", "instance_removed",
 )  # fmt: skip  # spelled out, so that --help imports nothing; a test holds it equal to core.guard.Guard
 
+
+class Duration(click.ParamType[int]):
+    """Seconds, or as people write them."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> int:
+        from reconciler.core.values import parse_duration
+
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, context)
+
+
 output = click.option("-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 output_json = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 exit_code = click.option("--exit-code", is_flag=True, help="Exit 3 when something would change.")
@@ -27,9 +42,9 @@ trust_ref = click.option(
     help="Take instances, logins, ledger, guards and readable secrets from REF: the base of a pull request.",
 )
 allow = click.option("--allow", multiple=True, type=click.Choice(GUARDS), metavar="GUARD", help=f"Lift a guard: {', '.join(GUARDS)}.")
-targets = click.option("--target", "targets", multiple=True, metavar="ADDRESS", help="Only this object and what it needs.")
+targets = click.option("--target", multiple=True, metavar="ADDRESS", help="Only this object and what it needs.")
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
-lock_timeout = click.option("--lock-timeout", type=float, default=0, metavar="SECONDS", help="Wait this long for a held lock.")
+lock_timeout = click.option("--lock-timeout", type=Duration(), default="0", help="Wait this long for a held lock: 90, 2m, 1h.")
 
 
 def progress() -> ProgressBar:
@@ -38,12 +53,14 @@ def progress() -> ProgressBar:
     return ProgressBar()
 
 
-def show(found: Plan, session: Session, settings: Settings, output: str) -> None:
+def show(found: Plan, session: Session, settings: Settings, output: str, *, unmanaged: bool = False) -> None:
+    """Print a plan; with `unmanaged`, also the names of what is counted as such."""
     from reconciler.cli.output import Painter, say, say_json
     from reconciler.core.plan import plan_json
 
     if output == "json":
-        say_json(plan_json(found))
+        names = [str(address) for address in found.unmanaged]
+        say_json({**plan_json(found), "unmanaged": names} if unmanaged else plan_json(found))
     elif output == "markdown":
         from reconciler.report.markdown import plan_markdown
 
@@ -51,7 +68,7 @@ def show(found: Plan, session: Session, settings: Settings, output: str) -> None
     else:
         from reconciler.report.text import plan_text
 
-        say(plan_text(found, session.about(), session.cost(), Painter(settings)), settings)
+        say(plan_text(found, session.about(), session.cost(), Painter(settings), unmanaged=unmanaged), settings)
 
 
 def plan_code(found: Plan, exit_code: bool) -> int:

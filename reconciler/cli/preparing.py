@@ -11,11 +11,11 @@ from reconciler.settings import Settings
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be made.")
-@click.option("--github", "repository", metavar="OWNER/NAME", default="", help="The repository whose workflows log in by OIDC.")
+@click.option("--github", metavar="OWNER/NAME", default="", help="The repository whose workflows log in by OIDC.")
 @click.option("--branch", default="main", show_default=True, help="The branch that is applied.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def bootstrap(settings: Settings, dry_run: bool, repository: str, branch: str, yes: bool) -> None:
+def bootstrap(settings: Settings, dry_run: bool, github: str, branch: str, yes: bool) -> None:
     """Prepare an environment: namespace, ledger, two logins with least privilege, first apply.
 
     Needs an administrator's token (VAULT_TOKEN). A second run finds nothing to do; run it again when kinds or
@@ -25,7 +25,7 @@ def bootstrap(settings: Settings, dry_run: bool, repository: str, branch: str, y
     from reconciler.wiring.bootstrap import bootstrapping
 
     ask_or_yes(yes or dry_run)
-    with bootstrapping(settings, repository or settings.environ.get("GITHUB_REPOSITORY", ""), branch) as found:
+    with bootstrapping(settings, github or settings.environ.get("GITHUB_REPOSITORY", ""), branch) as found:
         click.echo("\n".join([*(f"  {step}" for step in found.steps), f"{len(found.steps)} to prepare."]))
         if not dry_run and found.steps:
             if not yes:

@@ -34,7 +34,7 @@ def confirm(settings: Settings, session: Session, yes: bool) -> Callable[[Plan],
     return ask
 
 
-def finish(settings: Settings, session: Session, orders: Orders, output: str, lock_timeout: float = 0) -> NoReturn:
+def finish(settings: Settings, session: Session, orders: Orders, output: str, lock_timeout: int = 0) -> NoReturn:
     """Do a run, report it, and exit with what became of it."""
     from reconciler.cli.output import say, say_json
     from reconciler.report.runs import applied_json, applied_text

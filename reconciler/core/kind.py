@@ -92,6 +92,14 @@ def _nothing_lost(_name: str, _spec: Any) -> str:
     return ""
 
 
+def _asks_nothing(_live: Any) -> Iterable[str]:
+    return ()
+
+
+def _spelled_so(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    return fields
+
+
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[S, C]):
     """How one sort of thing is managed. See the fields."""
@@ -128,6 +136,10 @@ class Kind(Generic[S, C]):
     """Numbers whose lowering is irreversible."""
     undeletable: str = ""
     """Why the server cannot delete it: removing it from git then forgets it, with this note."""
+    asks: Callable[[S], Iterable[str]] = _asks_nothing
+    """(live) -> write-only fields that surely have a value there, though no server says so: adopting it asks for their sources."""
+    spell: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _spelled_so
+    """(fields of a living object that differ from their default) -> as people write them, without what is not theirs to declare."""
     paths: tuple[str, ...] = ()
     """Where on the API its objects are written, as policies name paths; `{mount}`: a mount that names start with, `{name}`: a name."""
     looks: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from .address import Place
+from .address import Address, Place
 from .change import Action, Change, Field
 from .guard import Refusal
 from .resource import dump
@@ -44,7 +44,7 @@ class Plan:
     header: Header
     changes: tuple[Change[Any], ...]
     unchanged: int = 0
-    unmanaged: int = 0
+    unmanaged: tuple[Address, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     unknown: tuple[Unknown, ...] = ()
     notes: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Plan:
     @property
     def summary(self) -> dict[str, int]:
         counts = Counter(change.action for change in self.changes)
-        return {**{action.value: counts[action] for action in Action}, "unchanged": self.unchanged, "unmanaged": self.unmanaged}
+        return {**{action.value: counts[action] for action in Action}, "unchanged": self.unchanged, "unmanaged": len(self.unmanaged)}
 
     @property
     def shown(self) -> Sequence[Mapping[str, Any]]:

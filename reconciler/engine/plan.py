@@ -72,7 +72,7 @@ def make_plan(
         Header(wish.project, wish.environment, wish.commit, wish.dirty),
         ordered,
         unchanged=found.unchanged,
-        unmanaged=len(found.unmanaged),
+        unmanaged=found.unmanaged,
         refusals=stands,
         unknown=missing,
         notes=tuple(sorted({*notes, *found.notes})),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.address import HOME, Place
+from reconciler.core.address import Address, HOME, Place
 from reconciler.core.change import Action, Change
 from reconciler.core.diff import diff
 from reconciler.core.guard import Guard, Refusal
@@ -46,7 +46,7 @@ def test_equal_plans_are_equal_to_the_byte(changes: tuple[Change[Any], ...]) -> 
 def test_the_digest_knows_neither_commit_nor_origin_nor_input_order(changes: tuple[Change[Any], ...], chance: random.Random) -> None:
     moved = [replace(one, origin=Origin("elsewhere.yaml", 9), version="8") for one in changes]
     chance.shuffle(moved)
-    other = plan(*moved, header=HEADER._replace(commit="fedcba9", dirty=True), unchanged=3, unmanaged=4, notes=("x",))
+    other = plan(*moved, header=HEADER._replace(commit="fedcba9", dirty=True), unchanged=3, unmanaged=(Address("k", "x"),), notes=("x",))
     assert plan(*changes).digest == other.digest
 
 
@@ -107,7 +107,7 @@ def test_a_plan_is_written_as_the_contract_says() -> None:
         change(box("kv/a"), BoxSpec(labels={"x/y": "1"}), BoxSpec(ttl="1h"), origin=Origin("a.yaml", 3)),
         change(box("kv/b"), BoxSpec(), None, loses="all of it"),
         unchanged=1204,
-        unmanaged=17,
+        unmanaged=tuple(Address("k", str(number)) for number in range(17)),
         refusals=(Refusal(Guard.IRREVERSIBLE, "test.box/kv/b", "delete loses for good: all of it"),),
         unknown=(UNKNOWN,),
         notes=("a note",),
