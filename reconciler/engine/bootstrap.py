@@ -62,6 +62,7 @@ def prepare(kinds: Kinds, clients: Clients, setup: Setup) -> Preparation:
         reach = _reach(kinds, setup, instance, readings)._replace(scans=scans)
         needed = [*_places(kinds, setup, instance), *_policies(kinds, users, reach), *_methods(kinds, users, setup.github)]
         resources = {resource.address: resource for resource in (*needed, *_roles(kinds, users, setup.github, readings))}
+        resources |= _as_declared(kinds, setup, instance, resources)
         # A namespace that may not be read is there: in one that is absent the token could not do the rest.
         found = diff(kinds, resources, readings, dict.fromkeys(resources, _OURS))
         steps |= {change.address: change for change in found.changes}
@@ -141,7 +142,23 @@ def _whole(kinds: Kinds, address: Address, given: Mapping[str, Any], lifecycle: 
 
 def _once(kinds: Kinds, address: Address, given: Mapping[str, Any]) -> Resource[Any]:
     """Made where it is absent, and otherwise left as it is."""
-    return _whole(kinds, address, given, Lifecycle(ignore=tuple(kinds[address.kind].spec.model_fields)))
+    return _whole(kinds, address, given, _untouched(kinds, address))
+
+
+def _untouched(kinds: Kinds, address: Address) -> Lifecycle:
+    return Lifecycle(ignore=tuple(kinds[address.kind].spec.model_fields))
+
+
+def _as_declared(kinds: Kinds, setup: Setup, instance: Instance, needed: Mapping[Address, Any]) -> dict[Address, Resource[Any]]:
+    """What the commit itself declares is made as it says, so that its first apply adopts it; from then on it is the apply's."""
+    declared = {
+        address._replace(place=_below(instance, address)): resource
+        for address, resource in setup.resources.items()
+        if address.place.instance == instance.name
+    }
+    return {
+        address: Resource(address, declared[address].spec, _ORIGIN, _untouched(kinds, address)) for address in needed if address in declared
+    }
 
 
 def _places(kinds: Kinds, setup: Setup, instance: Instance) -> Iterator[Resource[Any]]:

@@ -215,6 +215,20 @@ def test_what_is_there_is_extended_and_never_reset(admin: Admin, namespace: str)
     assert (home.auth_mounts() or {})["approle"]["description"] == "ours since 2020"
 
 
+def test_what_the_commit_declares_is_made_as_it_says_and_left_to_the_apply(admin: Admin, namespace: str) -> None:
+    """Otherwise the first apply would have to take over what bootstrap had just made."""
+    described = {"type": "approle", "description": "machines"}
+    mine = {"rules": [{"path": "genesis/*", "capabilities": ["read"]}]}
+    wanted = setup(namespace, APPROLE, APPROLE, ("vault.auth_method", "approle", described), ("vault.policy", "reconciler-plan", mine))
+    bootstrap(admin, wanted)
+    home = admin.root.at(namespace)
+    assert (home.auth_mounts() or {})["approle"]["description"] == "machines"
+    assert "genesis/*" in (home.read("sys/policies/acl/reconciler-plan") or {})["policy"]
+    home.write("sys/auth/approle/tune", {"description": "changed by hand"})
+    admin.root.forget_mounts()
+    assert prepare(KINDS, admin, wanted).steps == ()
+
+
 def test_a_kind_that_is_declared_later_changes_only_the_policies(admin: Admin, namespace: str) -> None:
     bootstrap(admin, setup(namespace))
     found = bootstrap(admin, setup(namespace, APPROLE, APPROLE, ("vault.transit_key", "transit/orders", {})))
