@@ -13,9 +13,10 @@ from reconciler.core.errors import Invalid, Problem, Usage
 from reconciler.core.guard import Circumstances, refusals, standing
 from reconciler.core.kind import Kinds, Names, Ref
 from reconciler.core.order import Graph, Index, graph, in_order
+from reconciler.core.owned import Owned
 from reconciler.core.plan import Header, Plan
 from reconciler.core.resource import Resource, ServerValue, fill_in, server_values
-from reconciler.core.secret import Secret
+from reconciler.core.secret import NOT_COMPARED, Secret
 from reconciler.ledger.records import State
 
 from .access import access_of
@@ -75,10 +76,22 @@ def make_plan(
         unmanaged=found.unmanaged,
         refusals=stands,
         unknown=missing,
-        notes=tuple(sorted({*notes, *found.notes})),
+        notes=tuple(sorted({*notes, *found.notes, *_uncompared(world.kinds, resources, state.owned)})),
         access=access_of(readings, ordered, world.now()),
     )
     return Planned(plan, order, resources, values, known)
+
+
+def _uncompared(kinds: Kinds, resources: Mapping[Address, Resource[Any]], owned: Mapping[Address, Owned]) -> Iterator[str]:
+    """What this login cannot compare is said: an apply may find it changed, where the plan shows nothing."""
+    names = []
+    for address, resource in resources.items():
+        for name in kinds[address.kind].secrets if address in owned else ():
+            secret = getattr(resource.spec, name)
+            if isinstance(secret, Secret) and not secret.mark:
+                names.append(f"{name} of {address}")
+    if names:
+        yield f"{NOT_COMPARED}: {', '.join(sorted(names))} (this login may not read the key that they are compared by; an apply may)"
 
 
 def _values(wish: Wish) -> Iterator[tuple[Address, tuple[ServerValue, ...]]]:
