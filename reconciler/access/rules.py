@@ -30,6 +30,8 @@ _KEPT_BY_DENY: Final = frozenset({"path", "capabilities", "expiration", "comment
 
 _MOMENT: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d)")
 
+_REFERENCE: Final = re.compile(r"\$\{\{ ref\('[^']+'\)\.\w+ \}\}")
+
 Scalar = str | int | float | bool
 _CapabilitySet = Annotated[StringSet, WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(CAPABILITIES)}})]
 
@@ -136,6 +138,7 @@ def _capabilities(path: str, given: Iterable[str]) -> tuple[str, ...]:
 def _check_path(path: str) -> None:
     if "+*" in path:
         raise refused(path, "'+*' is forbidden (write '+/*', or '*' at the end)")
+    path = _REFERENCE.sub("", path)  # a value that the server alone knows, not yet filled in
     if "{{" in path or "}}" in path:
         before, *parts = path.split("{{")
         if "}}" in before or any(part.count("}}") != 1 for part in parts):

@@ -136,6 +136,8 @@ class Kind(Generic[S, C]):
     """Numbers whose lowering is irreversible."""
     undeletable: str = ""
     """Why the server cannot delete it: removing it from git then forgets it, with this note."""
+    stays: Callable[[str, S], str] = _nothing_lost
+    """The same, where it holds for some objects of the kind alone."""
     asks: Callable[[S], Iterable[str]] = _asks_nothing
     """(live) -> write-only fields that surely have a value there, though no server says so: adopting it asks for their sources."""
     spell: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _spelled_so

@@ -93,11 +93,11 @@ def unknowns(kinds: Kinds, readings: Survey, needed: Iterable[Address]) -> tuple
         for gap in reading.gaps:
             if any(name not in reading.live and gap.covers(name) for name in names):
                 missing = gap.reason or f"{gap.capability} on {gap.path}"
-                found.append(Unknown(key[0], key[1], gap.prefix, missing, _grant(kinds[key[0]], gap)))
+                found.append(Unknown(key[0], key[1], gap.prefix, missing, grant(kinds[key[0]], gap)))
     return tuple(found)
 
 
-def _grant(kind: AnyKind, gap: Gap) -> str:
+def grant(kind: AnyKind, gap: Gap) -> str:
     """The smallest policy that closes a gap."""
     if gap.reason:
         return ""

@@ -15,7 +15,7 @@ from reconciler.core.resource import Spec
 from reconciler.core.secret import Reveal, Secret
 from reconciler.core.values import StringList, StringSet, Text
 
-from .mount_config import body_for, misfits, read_configs, says_nothing
+from .mount_config import body_for, misfits, read_configs, says_nothing, set_fields
 
 
 def _pems(given: object) -> object:
@@ -131,11 +131,21 @@ def _check(_name: str, spec: AuthConfigSpec) -> Iterator[str]:
     yield from misfits(spec, SORTS)
     if says_nothing(spec):
         yield "sets nothing: every field has the server's default (set one, or remove the document)"
+    given = set_fields(spec)
     sources = [spec.oidc_discovery_url, spec.jwks_url, spec.jwt_validation_pubkeys]
-    if sum(map(bool, sources)) > 1:
-        yield "takes one of oidc_discovery_url, jwks_url and jwt_validation_pubkeys"
-    if spec.kubernetes_ca_cert and not spec.kubernetes_host:
+    if given & JwtConfig.model_fields.keys() and sum(map(bool, sources)) != 1:
+        yield "takes one of oidc_discovery_url, jwks_url and jwt_validation_pubkeys, and needs one"
+    if bool(spec.oidc_client_id) != (spec.oidc_client_secret is not None):
+        yield "oidc_client_id and oidc_client_secret are given together, or neither"
+    if spec.disable_local_ca_jwt and not spec.kubernetes_ca_cert:
+        yield "disable_local_ca_jwt needs kubernetes_ca_cert"
+    if not spec.kubernetes_host and given & KubernetesConfig.model_fields.keys():
         yield "kubernetes_host is missing"
+
+
+def _asks(live: AuthConfigSpec) -> Iterator[str]:
+    if live.oidc_client_id:
+        yield "oidc_client_secret"
 
 
 AUTH_CONFIG = Kind(
@@ -148,6 +158,7 @@ AUTH_CONFIG = Kind(
     refs=_refs,
     check=_check,
     fold=lambda name: name.strip("/"),
+    asks=_asks,
     kept=frozenset({"skip_jwks_validation"}),
     undeletable="the configuration of an auth method cannot be deleted, only the method",
 )

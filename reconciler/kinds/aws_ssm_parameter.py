@@ -125,4 +125,5 @@ SSM_PARAMETER = Kind(
     builtin=("/aws/*",),
     immutable=frozenset({"type"}),
     replaces=lowers_tier,
+    asks=lambda _live: ("value",),
 )

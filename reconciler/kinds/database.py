@@ -89,7 +89,7 @@ def _parse_connection(body: Body) -> Live[DatabaseConnection]:
     details = body.get("connection_details") or {}
     # The server masks the password in some forms of URL, and shows it in others.
     details = {**details, "connection_url": _INLINE_PASSWORD.sub(rf"\1{_MASK}", str(details.get("connection_url") or ""))}
-    flat = {**body, **{name: value for name, value in details.items() if value != ""}}
+    flat = {**{name: value for name, value in details.items() if value != ""}, **body}
     for name in _SECRETS:
         flat.pop(name, None)  # some plugins' keys come back in clear
     return Live(DatabaseConnection.from_live(flat))
@@ -129,6 +129,12 @@ def _connection_refs(name: str, spec: DatabaseConnection) -> Iterator[Ref]:
         yield Ref("password_policy", "vault.password_policy", spec.password_policy, soft=True)
 
 
+def _asks(live: DatabaseConnection) -> Iterator[str]:
+    """Whoever logs in by name has a password; so has a URL with a place for one."""
+    if live.username or "{{password}}" in live.connection_url:
+        yield "password"
+
+
 def _connection_problems(_name: str, spec: DatabaseConnection) -> Iterator[str]:
     if _INLINE_PASSWORD.search(spec.connection_url):
         yield "connection_url holds a password (write {{username}}:{{password}}@ there, and password: {from: ...})"
@@ -143,6 +149,7 @@ DATABASE_CONNECTION = Kind(
     write=_write_connection,
     refs=_connection_refs,
     check=_connection_problems,
+    asks=_asks,
     kept=frozenset({"verify_connection"}),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -126,6 +126,12 @@ def _runtime(key: str) -> bool:
     return key.startswith(RUNTIME_KEYS)
 
 
+def _spell(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    mine = {key: value for key, value in fields.get("custom_metadata", {}).items() if not _runtime(key)}
+    rest = {name: value for name, value in fields.items() if name != "custom_metadata"}
+    return {**rest, "custom_metadata": mine} if mine else rest
+
+
 def _write(client: VaultClient, change: Change[KvSecret], reveal: Reveal) -> None:
     name = change.address.name
     mount = longest_mount(name, client.mounts() or ()) or name.partition("/")[0]
@@ -171,5 +177,6 @@ KV_SECRET = Kind(
     write=_write,
     refs=_refs,
     align=_align,
+    spell=_spell,
     loses=_loses,
 )

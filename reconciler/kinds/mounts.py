@@ -33,8 +33,10 @@ _CONFIG = (
     "user_lockout_config",
 )
 _AT_CREATION = ("type", "description", "options", "local", "seal_wrap", "external_entropy_access", "plugin_version")
+# Nobody can mount these: whatever a server version adds of its own, under whichever path, is one of them.
+_SERVERS_OWN = frozenset({f"{own}{type_}" for own in ("", "ns_") for type_ in ("system", "identity", "cubbyhole", "token")})
 # The server takes these when a mount is made and never again.
-_IMMUTABLE = frozenset({"type", "local", "seal_wrap", "external_entropy_access", "force_no_cache"})
+_IMMUTABLE = frozenset({"type", "local", "seal_wrap", "external_entropy_access"})
 _TTLS = ("default_lease_ttl", "max_lease_ttl")
 
 _LOSES = {
@@ -73,7 +75,6 @@ class MountSpec(Spec):
     description: Text = ""
     default_lease_ttl: Seconds = 0
     max_lease_ttl: Seconds = 0
-    force_no_cache: bool = False
     listing_visibility: Annotated[Literal["", "unauth"], BeforeValidator(_visibility)] = ""
     audit_non_hmac_request_keys: StringSet = ()
     audit_non_hmac_response_keys: StringSet = ()
@@ -88,6 +89,8 @@ class MountSpec(Spec):
 
 class SecretsEngineSpec(MountSpec):
     """A secrets engine. `kv-v2` is `kv` with `options: {version: "2"}`, as the server has it."""
+
+    force_no_cache: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -126,7 +129,7 @@ def _read(spec: type[M], builtin: frozenset[str], auth: bool, client: VaultClien
     found = client.auth_mounts() if auth else client.mounts()
     if found is None:
         return Reading({}, (Gap("", path, "read"),) if names.wanted or names.everything else ())
-    ours = {name: body for name, body in found.items() if name not in builtin}
+    ours = {name: body for name, body in found.items() if name not in builtin and body.get("type") not in _SERVERS_OWN}
     read = ours if names.everything else {name: body for name, body in ours.items() if name in names.wanted}
     live, gaps = understood(read, lambda _: path, partial(_live, spec))
     return Reading(live, gaps, frozenset(ours) - read.keys())
@@ -217,9 +220,16 @@ def _path(name: str) -> str:
     return name.strip("/")
 
 
+def _spell_kv(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`kv-v2` for `kv` with its option, as people know it."""
+    if fields.get("type") != "kv" or fields.get("options") != {"version": "2"}:
+        return fields
+    return {name: "kv-v2" if name == "type" else value for name, value in fields.items() if name != "options"}
+
+
 _ENGINES = frozenset({"sys", "identity", "cubbyhole"})
 _METHODS = frozenset({"token"})
-_KIND: Callable[..., Kind[Any, VaultClient]] = partial(Kind, backend="vault", fold=_path, mount=True, immutable=_IMMUTABLE)
+_KIND: Callable[..., Kind[Any, VaultClient]] = partial(Kind, backend="vault", fold=_path, mount=True)
 
 SECRETS_ENGINE: Kind[SecretsEngineSpec, VaultClient] = _KIND(
     name="vault.secrets_engine",
@@ -230,7 +240,9 @@ SECRETS_ENGINE: Kind[SecretsEngineSpec, VaultClient] = _KIND(
     write=partial(_write, "sys/mounts"),
     check=partial(_check, builtin=_ENGINES, reserved=("sys/", "identity/", "cubbyhole/", "auth/")),
     builtin=tuple(sorted(_ENGINES)),
+    immutable=_IMMUTABLE | {"force_no_cache"},
     replaces=_downgrades,
+    spell=_spell_kv,
     loses=_loses_secrets,
 )
 AUTH_METHOD: Kind[AuthMethodSpec, VaultClient] = _KIND(
@@ -241,5 +253,6 @@ AUTH_METHOD: Kind[AuthMethodSpec, VaultClient] = _KIND(
     write=partial(_write, "sys/auth"),
     check=partial(_check, builtin=_METHODS, reserved=("token/",)),
     builtin=tuple(sorted(_METHODS)),
+    immutable=_IMMUTABLE,
     loses=_loses_logins,
 )

@@ -22,8 +22,8 @@ from reconciler.core.secret import Reveal
 from .listed import Folder
 
 _SETTINGS = ("cas_required", "allow_wildcards_in_identity_templates", "allow_slashes_in_identity_templates")
-# OpenBao hands out the policy "root" without a text and refuses to change it.
-_BUILTIN = ("root", "default")
+# OpenBao hands out the policy "root" without a text and refuses to change it; the last two are Vault's, and never listed.
+_BUILTIN = ("root", "default", "response-wrapping", "control-group")
 
 
 def _moment(given: object) -> str:

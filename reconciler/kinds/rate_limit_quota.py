@@ -59,13 +59,18 @@ def _read(client: VaultClient, names: Names) -> Reading[RateLimitQuotaSpec]:
     return Reading({}, tuple(Gap(name, _FOLDER.at(name), "read", _NOT_HERE) for name in sorted(names.wanted)))
 
 
+def _check(_name: str, spec: RateLimitQuotaSpec) -> Iterator[str]:
+    if spec.role and "auth/" not in f"{spec.path}/":
+        yield "role needs the path of the auth method whose role it is (path: auth/approle)"
+
+
 def _refs(_name: str, spec: RateLimitQuotaSpec) -> Iterator[Ref]:
-    """Soft, since a path may begin with a namespace or with a mount, and only the server can say which."""
+    """Hints, since a path may begin with a namespace or with a mount, and only the server can say which."""
     if spec.path.startswith("auth/"):
-        yield Ref("path", "vault.auth_method", spec.path.removeprefix("auth/"), soft=True, within=True)
+        yield Ref("path", "vault.auth_method", spec.path.removeprefix("auth/"), soft=True, within=True, hint=True)
     elif spec.path:
-        yield Ref("path", "vault.secrets_engine", spec.path, soft=True, within=True)
-        yield Ref("path", "vault.namespace", spec.path, soft=True, within=True)
+        yield Ref("path", "vault.secrets_engine", spec.path, soft=True, within=True, hint=True)
+        yield Ref("path", "vault.namespace", spec.path, soft=True, within=True, hint=True)
 
 
 RATE_LIMIT_QUOTA = Kind(
@@ -76,5 +81,6 @@ RATE_LIMIT_QUOTA = Kind(
     read=_read,
     write=_FOLDER.write,
     refs=_refs,
+    check=_check,
     immutable=frozenset({"role"}),  # the server takes another one and keeps the first
 )

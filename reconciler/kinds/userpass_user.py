@@ -42,4 +42,5 @@ USERPASS_USER = Kind(
     refs=role_refs,
     check=_problems,
     fold=fold_leaf,
+    asks=lambda _live: ("password",),
 )
