@@ -115,8 +115,7 @@ def _may(mask: int, capability: str | None) -> bool:
 
 
 def _reasons(held: Mapping[Address, tuple[Policy, Address]], decision: Decision, path: str) -> Iterator[Reason]:
-    names = list(held)
-    winning = {(names[place], match) for place, match in decision.winners}
+    winning = {id(match) for _, match in decision.winners}  # each policy has its own
     denied = not granted(decision.mask)
     for name, (policy, holder) in held.items():
         if policy.root or policy.broken:
@@ -124,8 +123,7 @@ def _reasons(held: Mapping[Address, tuple[Policy, Address]], decision: Decision,
             continue
         for match in policy.covering(path):
             given = tuple(sorted(granted(match.mask)))
-            counts = (name, match) in winning
-            effect: Verdict = "shadowed" if not counts or (denied and given) else "grants" if given else "denies"
+            effect: Verdict = "shadowed" if id(match) not in winning or (denied and given) else "grants" if given else "denies"
             limit = " and ".join(sorted({text.strip(" ()") for text in limits(given, [match]).values() if text}))
             yield Reason(name, match.path, effect, given or ("deny",), holder, limit)
         for match in _possible(policy, path):

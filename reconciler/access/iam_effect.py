@@ -124,17 +124,18 @@ def _narrower(mine: Iterable[str], theirs: Iterable[str], *, fold: bool = False)
     for one in mine:
         for other in theirs:
             first, second = (one.lower(), other.lower()) if fold else (one, other)
-            if glob(first).fullmatch(_sample(second)):
+            if glob(first).fullmatch(sample(second)):
                 yield other
-            elif glob(second).fullmatch(_sample(first)):
+            elif glob(second).fullmatch(sample(first)):
                 yield one
 
 
 def _case(action: str, resource: str) -> _Case:
-    return _Case(action, resource, _sample(action.lower()), _sample(resource))
+    return _Case(action, resource, sample(action.lower()), sample(resource))
 
 
-def _sample(pattern: str) -> str:
+def sample(pattern: str) -> str:
+    """A text that a pattern covers, and others only if they cover all of it."""
     return pattern.replace("*", FRESH).replace("?", FRESH)
 
 
