@@ -38,16 +38,18 @@ def finish(settings: Settings, session: Session, orders: Orders, output: str, lo
     """Do a run, report it, and exit with what became of it."""
     from reconciler.cli.output import say, say_json
     from reconciler.report.runs import applied_json, applied_text
-    from reconciler.wiring import Refusal
+    from reconciler.wiring import Refusal, StalePlan
 
     try:
         done = session.apply(orders, lock_timeout)
-    except Refusal as refusal:
+    except (Refusal, StalePlan) as refused:
         if output == "json":
-            say_json(applied_json(refusal.plan))
+            say_json(applied_json(refused.plan))
         else:
-            show(refusal.plan, session, settings, "text")
-        sys.exit(4)
+            show(refused.plan, session, settings, "text")
+        if isinstance(refused, StalePlan):
+            raise  # the plan itself does not say why
+        sys.exit(refused.exit_code)
     if output == "json":
         say_json(applied_json(done.planned.plan, done.run, done.records))
     else:

@@ -86,16 +86,24 @@ class Refusal(Refused):
         super().__init__("\n".join(f"refused by {one.guard}: {one.address}: {one.message}" for one in plan.refusals))
 
 
+class StalePlan(Stale):
+    """The plan is not the one that was reviewed. Carries it, to be shown as it is now."""
+
+    def __init__(self, plan: Plan, message: str) -> None:
+        self.plan = plan
+        super().__init__(message)
+
+
 def _expected(planned: Planned, orders: Orders) -> Planned:
-    """Hold the plan against what was reviewed. Raises Stale."""
+    """Hold the plan against what was reviewed. Raises StalePlan."""
     plan = planned.plan
     if orders.expect_digest and plan.digest != orders.expect_digest:
-        raise Stale(f"the plan is now {plan.digest}, not {orders.expect_digest} as reviewed: plan and review again")
+        raise StalePlan(plan, f"the plan is now {plan.digest}, not {orders.expect_digest} as reviewed: plan and review again")
     if orders.expect_changes is None:
         return planned
     stale = stale_addresses(orders.expect_changes, map(change_json, plan.changes))
     if stale:
-        raise Stale("the saved plan is stale; these changes would come out otherwise now: " + ", ".join(stale))
+        raise StalePlan(plan, "the saved plan is stale; these changes would come out otherwise now: " + ", ".join(stale))
     reviewed = {change["address"] for change in orders.expect_changes}
     kept = tuple(change for change in plan.changes if str(change.address) in reviewed)
     extra = tuple(str(change.address) for change in plan.changes if str(change.address) not in reviewed)

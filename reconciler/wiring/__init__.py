@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.errors import Refused, Usage
 from reconciler.desired.environments import choose_environment, read_environment
 from reconciler.desired.git import Repository
-from reconciler.engine.apply import Applied, Refusal
+from reconciler.engine.apply import Applied, Refusal, StalePlan
 from reconciler.engine.orders import Orders
 from reconciler.engine.survey import Ahead, silent
 from reconciler.engine.world import Progress, Wish
@@ -163,6 +163,7 @@ __all__ = [
     "Refusal",
     "SavedPlan",
     "Session",
+    "StalePlan",
     "opened",
     "opened_for_drift",
     "opened_for_ledger",

@@ -33,7 +33,7 @@ def validated(settings: Settings) -> list[Checked]:
         except Invalid as invalid:
             problems.extend(invalid.problems)
         else:
-            checked.append(Checked(name, len(desired.resources), (*desired.unresolved, *(*desired.notes, *desired.unresolved))))
+            checked.append(Checked(name, len(desired.resources), (*desired.notes, *desired.unresolved)))
     if problems:
         raise Invalid(dict.fromkeys(problems))  # what is wrong in every environment is said once
     return checked

@@ -229,6 +229,7 @@ def test_apply_refuses_another_digest_than_the_reviewed_one(two_commits: Site, v
     refused = two_commits.run("apply", "--yes", "--expect-digest", "sha256:" + "0" * 64)
     assert refused.code == 4
     assert digest in refused.err
+    assert "vault.policy/writers" in refused.out  # the plan as it is now
     two_commits.apply("--expect-digest", digest)
 
 
