@@ -36,7 +36,13 @@ def apply(
     """Apply the commit at HEAD, or what PLANFILE expects of its commit.
 
     It plans again under the lock. With PLANFILE each change in the file must come out identical, else nothing is
-    applied (exit 4).
+    applied (exit 4). Exits 5 where something failed part-way; the next apply goes on from there.
+
+    \b
+    reconcile apply                            shows the plan and asks
+    reconcile apply --yes plan.json            what `plan --out plan.json` saved
+    reconcile apply --yes --expect-digest sha256:...     the whole plan as it was reviewed
+    reconcile apply --allow irreversible       lifts one guard, this once
     """
     from reconciler import wiring
 
@@ -66,7 +72,11 @@ def rollback(settings: Settings, to: str | None, plan: bool, yes: bool, allow: t
     """Go back to the previously applied commit; a second time, one further.
 
     The work tree is not touched. Objects and variables are those of the target commit; logins, ledger and guards are
-    those of HEAD.
+    those of HEAD. What was undone is not applied again unasked (guard rolled_back).
+
+    \b
+    reconcile rollback --plan                  what it would change
+    reconcile rollback --to 4f2c1ab            an applied commit of `reconcile history`
     """
     from reconciler import wiring
 

@@ -13,7 +13,10 @@ from reconciler.settings import Settings
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_obj
 def history(settings: Settings, address: str | None, limit: int, output: str) -> None:
-    """Show what was applied, when, by whom, and what became of it."""
+    """Show what was applied, when, by whom, and what became of it.
+
+    `reconcile history --address vault.policy/readers` shows every applied version of one object.
+    """
     from reconciler import wiring
     from reconciler.cli.output import say, say_json
     from reconciler.report import runs

@@ -16,7 +16,8 @@ MODULES = (offline, planning, applying, history, ledger, preparing, access, deve
 EXIT_CODES = """\b
 Exit codes, the first that fits:
   2 usage   1 error   5 failed part-way   4 refused (guard, lock, stale)
-  3 changes pending (--exit-code)   0 done or in sync"""
+  3 changes pending (--exit-code)   0 done or in sync
+  Ctrl-C: 5 where anything was written, else 130"""
 
 
 @click.group(

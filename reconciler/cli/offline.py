@@ -36,7 +36,10 @@ def render(settings: Settings) -> None:
 @click.command()
 @click.argument("kind", required=False)
 def schema(kind: str | None) -> None:
-    """Print the JSON Schema of KIND, or of all documents, for editors."""
+    """Print the JSON Schema of KIND, or of all documents, for editors.
+
+    `reconcile schema vault.policy` also answers which fields a kind has.
+    """
     from reconciler.cli.output import say_json
     from reconciler.wiring.offline import schema as schema_of
 

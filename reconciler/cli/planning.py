@@ -41,6 +41,11 @@ def plan(
 
     Uncommitted changes are planned too, and marked. A plan that a guard refuses is printed and exits 4; one that could
     not read everything exits 1.
+
+    \b
+    reconcile plan --exit-code                 for scripts: 3 where something would change
+    reconcile plan --out plan.json             review it, then: reconcile apply plan.json
+    reconcile plan -o markdown --trust-ref origin/main   as a pull request's comment
     """
     from reconciler import wiring
 
@@ -76,7 +81,10 @@ def _save(found: Plan, out: Path) -> None:
 @output
 @click.pass_obj
 def drift(settings: Settings, exit_code: bool, output: str) -> None:
-    """Compare live with the last applied commit: what was changed behind its back."""
+    """Compare live with the last applied commit: what was changed behind its back.
+
+    `reconcile drift --exit-code` ends with 3 where something was; `reconcile apply` puts it right.
+    """
     from reconciler import wiring
 
     with wiring.opened_for_drift(settings, progress=progress()) as session:
