@@ -85,5 +85,8 @@ def set_up_logging(log_format: str) -> None:
     stream.setFormatter(_JsonLines() if log_format == "json" else logging.Formatter("%(message)s"))
     logging.basicConfig(handlers=[stream], level=logging.WARNING, force=True)
     logging.getLogger("reconciler").setLevel(logging.INFO)
+    # What a library warns its own users of is nothing to ours; which of them warns depends on what threads import first.
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
     # `requests` silences this while it is imported, but another thread that restores the filters in between lets it out.
     warnings.filterwarnings("ignore", message="SOCKS support in urllib3")

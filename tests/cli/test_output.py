@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,11 @@ def test_colour_is_for_terminals_unless_asked_for(declared: Site) -> None:
     assert "\x1b[" not in declared.run("plan").out
     assert "\x1b[" in declared.run("--color", "plan").out
     assert "\x1b[" not in declared.run("--no-color", "plan").out
+
+
+def test_what_a_library_warns_of_is_not_said_to_users() -> None:
+    code = (
+        "import warnings; from reconciler.cli.output import set_up_logging; set_up_logging('text'); warnings.warn('an import is missing')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stderr == ""
