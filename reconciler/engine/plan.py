@@ -20,6 +20,7 @@ from reconciler.core.secret import NOT_COMPARED, Secret
 from reconciler.ledger.records import State
 
 from .access import access_of
+from .lockout import self_lockout, written_last
 from .survey import Ahead, survey, unknowns, wanted
 from .world import Wish, World
 
@@ -54,6 +55,8 @@ def make_plan(
     order = graph(world.kinds, found.changes, _waits(values))
     changes = {change.address: change for change in found.changes}
     order = _narrowed(order, targets, {*wish.resources, *state.owned}) if targets else order
+    own = self_lockout(world, wish, readings, [changes[address] for address in order])
+    order = written_last(order, own.policies)
     ordered = tuple(changes[address] for address in in_order(order))
     missing = unknowns(world.kinds, readings, found.unknown)
     about = Circumstances(
@@ -67,6 +70,7 @@ def make_plan(
         instances=wish.instances,
         complete=not missing,
         dirty=wish.unsaved,
+        locked_out=own.refusals,
     )
     stands = standing(refusals(ordered, about), allow, wish.approvals, world.now().date())
     plan = Plan(

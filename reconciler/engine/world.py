@@ -71,3 +71,6 @@ class Wish(NamedTuple):
     unsaved: bool = False  # such changes exist beside the commit that is to be applied
     astray: Callable[[str], str] = lambda _last: ""  # why the commit does not descend from the last applied one
     notes: tuple[str, ...] = ()
+    apply_roles: Mapping[str, Address] = {}  # the role that the apply login of a Vault instance is given by, where it is known
+    own_tokens: frozenset[str] = frozenset()  # instances on which this very run has the apply login
+    ledger: tuple[str, str] = ("", "")  # instance and mount, where the ledger is in a Vault

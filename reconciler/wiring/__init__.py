@@ -6,9 +6,9 @@ instances, logins, ledger and guards from another commit than the resources. `_l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.core.errors import Refused, Usage
 from reconciler.desired.environments import choose_environment, read_environment
@@ -22,6 +22,7 @@ from reconciler.ledger.stack import rollback_target
 from reconciler.settings import Settings
 
 from .connect import Parts, collector_off, connected
+from .own_login import own_login
 from .saved import SavedPlan, saved_plan
 from .session import Session
 
@@ -54,7 +55,8 @@ def opened(
         connecting = connected(settings, environment, purpose, tree.commit, progress, administrator=administrator)
         with connecting as parts, _ahead(parts, purpose) as ahead:
             desired = _load(settings, tree, trusted)
-            yield _joined(settings, parts, _wish(desired, tree, repository, unsaved=unsaved), ahead)
+            own = own_login(desired.environment, purpose, administrator=administrator)
+            yield _joined(settings, parts, _wish(desired, tree, repository, own, unsaved=unsaved), ahead)
 
 
 @contextmanager
@@ -96,7 +98,8 @@ def _opened_at(settings: Settings, purpose: str, progress: Progress, choose: Cal
         with connected(settings, environment, purpose, head.commit, progress) as parts:
             tree = repository.read(repository.resolve(choose(parts.world.ledger)))
             desired = _load(settings, tree, head)
-            yield _joined(settings, parts, _wish(desired, tree, repository, unsaved=False))
+            own = own_login(desired.environment, purpose, administrator=False)
+            yield _joined(settings, parts, _wish(desired, tree, repository, own, unsaved=False))
 
 
 def _environment(settings: Settings, tree: Tree, trusted: Tree | None) -> Environment:
@@ -131,7 +134,7 @@ def _joined(settings: Settings, parts: Parts, wish: Wish, ahead: Ahead | None = 
     return Session(settings, parts.world, wish, parts.clients, parts.lock, parts.shelf, parts.gates, parts.run, parts.began, ahead)
 
 
-def _wish(desired: Desired, tree: Tree, repository: Repository, *, unsaved: bool) -> Wish:
+def _wish(desired: Desired, tree: Tree, repository: Repository, own: Mapping[str, Any], *, unsaved: bool) -> Wish:
     environment = desired.environment
 
     def astray(last: str) -> str:
@@ -154,6 +157,7 @@ def _wish(desired: Desired, tree: Tree, repository: Repository, *, unsaved: bool
         unsaved=unsaved,
         astray=astray,
         notes=desired.notes,
+        **own,
     )
 
 

@@ -74,6 +74,11 @@ class VaultClient:
         return replace(self, gate=gate)
 
     @property
+    def own_namespace(self) -> str:
+        """The instance's own namespace, from the server's root."""
+        return self.transport.pool.connection.namespace
+
+    @property
     def requests(self) -> int:
         return self.transport.requests
 
