@@ -32,7 +32,7 @@ def _template(given: object) -> object:
 
 
 class OidcKey(Spec):
-    """A named signing key. `allowed_client_ids` are ids: `{ref: vault.oidc_client/app, attribute: client_id}`, or `*`."""
+    """A named signing key. `allowed_client_ids` are ids: `{ref: vault.oidc_client/app, attribute: id}`, or `*`."""
 
     algorithm: str = "RS256"
     rotation_period: Seconds = 86400
@@ -132,6 +132,11 @@ def _assignment_refs(_name: str, spec: OidcAssignment) -> Iterator[Ref]:
     yield from member_refs("groups", "vault.identity_group", spec.groups)
 
 
+def _client_problems(_name: str, spec: OidcClient) -> Iterator[str]:
+    if spec.client_credentials and spec.client_type == "public":
+        yield "client_credentials needs client_type: confidential"
+
+
 def _client_refs(_name: str, spec: OidcClient) -> Iterator[Ref]:
     yield Ref("key", "vault.oidc_key", spec.key)
     for assignment in spec.assignments:
@@ -181,6 +186,7 @@ OIDC_CLIENT = Kind(
     read=CLIENTS.read,
     write=CLIENTS.write,
     refs=_client_refs,
+    check=_client_problems,
     immutable=frozenset({"key", "client_type"}),
 )
 OIDC_PROVIDER = Kind(
