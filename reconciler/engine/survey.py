@@ -68,8 +68,8 @@ def _joined(errors: list[ReconcilerError]) -> ReconcilerError:
 
 def _read(kind: AnyKind, clients: Clients, place: Place, names: Names) -> Reading[Any]:
     if not clients.has(kind.backend, place.instance):
-        # The guard `instance_removed` says it in words; until it is lifted nothing is known there.
-        return Reading({}, (Gap("", place.instance, "instance", "the environment no longer declares this instance"),))
+        # Nobody can look there any more, so what is owned there is forgotten, once the guard `instance_removed` is lifted.
+        return Reading({})
     try:
         reading: Reading[Any] = kind.read(clients.client(kind.backend, place), names)
     except Denied as denied:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.backends.vault.client import VaultClient
+from reconciler.dev.servers import Server
 from reconciler.ledger.kv import KvShelf
 from reconciler.ledger.lock import Lock
 from tests.cli.site import Site
@@ -346,3 +347,22 @@ def test_a_held_lock_refuses_at_once_and_names_its_holder(two_commits: Site, vau
         assert held.code == 4
         assert "somebody" in held.err
         assert two_commits.run("lock", "status", "-o", "json").json["owner"] == "somebody"
+
+
+def test_what_lies_on_an_instance_that_left_the_environment_is_forgotten_when_allowed(site: Site, bao: Server, vault: VaultClient) -> None:
+    environment = f"project: genesis\nvault: {{primary: {{}}, eu: {{address: '{bao.address}', namespace: {site.namespace}}}}}\n"
+    site.write("desired-state/environments/dev.yaml", environment)
+    site.write("desired-state/p.yaml", policy("readers") + "---\n" + policy("abroad") + "instance: eu\n")
+    site.commit()
+    site.apply()
+    site.write("desired-state/environments/dev.yaml", "project: genesis\nvault: {primary: {}}\n")
+    site.write("desired-state/p.yaml", policy("readers"))
+    site.commit()
+    plan = site.plan()
+    assert actions(plan) == {"vault.policy/abroad@eu": "forget"}
+    assert [refusal["guard"] for refusal in plan["refusals"]] == ["instance_removed"]
+    assert plan["complete"]
+    assert site.run("apply", "--yes").code == 4
+    site.apply("--allow", "instance_removed")
+    assert site.plan()["changes"] == []
+    assert vault.read("sys/policies/acl/abroad") is not None
