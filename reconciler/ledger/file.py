@@ -14,6 +14,7 @@ from ..core.errors import BackendError, Conflict, Denied
 from .shelf import Entry
 
 _GUARD = ".guard"
+_IGNORE = ".gitignore"
 _UNFINISHED = ".new-"
 
 
@@ -52,6 +53,9 @@ class FileShelf:
     def prepare(self) -> None:
         with _in_words("", "create"):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # It may lie in the repository itself, and holds a key: `git add --all` must not take it.
+            if not (self._folder / _IGNORE).exists():
+                (self._folder / _IGNORE).write_text("*\n", encoding="utf-8")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -66,7 +70,7 @@ class FileShelf:
 
 
 def _is_entry(file: Path) -> bool:
-    return file.is_file() and file.name != _GUARD and not file.name.startswith(_UNFINISHED)
+    return file.is_file() and file.name not in (_GUARD, _IGNORE) and not file.name.startswith(_UNFINISHED)
 
 
 def _version(content: bytes) -> str:

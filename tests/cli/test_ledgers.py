@@ -54,6 +54,7 @@ def test_applies_are_remembered_and_undone_wherever_the_ledger_lies(kept: Site, 
     assert before["policy"] == after["policy"]
     assert vault.read("sys/policies/acl/new") is None
     assert vault.read("sys/policies/acl/old") is not None
+    assert kept.git("status", "--porcelain") == ""
     assert "rolled_back" in kept.run("apply", "--yes").out
     kept.apply("--allow", "rolled_back")
     assert kept.plan()["changes"] == []
