@@ -32,8 +32,10 @@ def test_a_kind_needs_only_what_it_cannot_do_without() -> None:
     assert not list(kind.check("n", spec))
     assert kind.fold("Name") == "Name"
     assert kind.align(spec, BoxSpec(ttl=1)) == BoxSpec(ttl=1)
-    assert kind.loses("n", spec) == kind.undeletable == ""
+    assert kind.loses("n", spec) == kind.undeletable == kind.stays("n", spec) == ""
     assert not kind.replaces(spec, BoxSpec(ttl=1))
+    assert not list(kind.asks(spec))
+    assert kind.spell({"ttl": 60}) == {"ttl": 60}
     assert not kind.declared
     assert LETTER.declared
 
