@@ -20,6 +20,7 @@ from reconciler.core.secret import NOT_COMPARED, Secret
 from reconciler.ledger.records import State
 
 from .access import access_of
+from .access_lints import lint_notes
 from .lockout import self_lockout, written_last
 from .survey import Ahead, survey, unknowns, wanted
 from .world import Wish, World
@@ -58,6 +59,7 @@ def make_plan(
     own = self_lockout(world, wish, readings, [changes[address] for address in order])
     order = written_last(order, own.policies)
     ordered = tuple(changes[address] for address in in_order(order))
+    lints = lint_notes(wish.resources, readings, ordered)
     missing = unknowns(world.kinds, readings, found.unknown)
     about = Circumstances(
         kinds=world.kinds,
@@ -80,7 +82,7 @@ def make_plan(
         unmanaged=found.unmanaged,
         refusals=stands,
         unknown=missing,
-        notes=tuple(sorted({*notes, *found.notes, *_uncompared(world.kinds, resources, state.owned)})),
+        notes=tuple(sorted({*notes, *found.notes, *_uncompared(world.kinds, resources, state.owned), *lints})),
         access=access_of(readings, ordered, world.now()),
     )
     return Planned(plan, order, resources, values, known)

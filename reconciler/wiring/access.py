@@ -10,12 +10,14 @@ from reconciler.access.explain import Access, Reason
 from reconciler.access.holders import POLICY, SUBJECTS
 from reconciler.access.iam_explain import audit_role, explain_role, roles_that_can
 from reconciler.access.iam_roles import ROLE
+from reconciler.access.lints import findings, notes
 from reconciler.core.address import Address, Place, parse_address
 from reconciler.core.errors import Usage
 from reconciler.core.resource import Origin
 from reconciler.desired.git import Repository
 from reconciler.desired.lines import rule_lines
-from reconciler.desired.load import load
+from reconciler.desired.load import Desired, load
+from reconciler.desired.tree import Tree
 from reconciler.engine.access import following
 from reconciler.engine.access_live import live_access
 from reconciler.kinds import KINDS
@@ -153,6 +155,19 @@ def _desired(settings: Settings) -> State:
     origins = {address: resource.origin for address, resource in desired.resources.items()}
     policies = [resource for address, resource in desired.resources.items() if address.kind == POLICY]
     return State(specs, Access(specs), origins, rule_lines(tree, desired.environment.name, KINDS, policies))
+
+
+def policy_lints(tree: Tree, desired: Desired) -> list[str]:
+    """What deserves a second look in the policies of a repository and in who holds them, each with its line."""
+    specs = {address: resource.spec for address, resource in desired.resources.items()}
+    found = list(findings(specs, specs.keys()))
+    policies = [desired.resources[one.address] for one in found if one.rule]
+    lines = rule_lines(tree, desired.environment.name, KINDS, policies)
+
+    def origin(address: Address, rule: str) -> str:
+        return str(lines(address, rule) or desired.resources[address].origin)
+
+    return notes(found, origin)
 
 
 def _no_line(_policy: Address, _rule: str) -> Origin | None:

@@ -23,6 +23,8 @@ def validated(settings: Settings) -> list[Checked]:
     from reconciler.desired.load import load
     from reconciler.kinds import KINDS
 
+    from .access import policy_lints
+
     tree = Repository(settings.repo).read_work_tree()
     names = [settings.environment] if settings.environment else sorted(tree.environments()) or [choose_environment(tree, None)]
     checked: list[Checked] = []
@@ -33,7 +35,8 @@ def validated(settings: Settings) -> list[Checked]:
         except Invalid as invalid:
             problems.extend(invalid.problems)
         else:
-            checked.append(Checked(name, len(desired.resources), (*desired.notes, *desired.unresolved)))
+            lints = policy_lints(tree, desired)
+            checked.append(Checked(name, len(desired.resources), (*desired.notes, *desired.unresolved, *lints)))
     if problems:
         raise Invalid(dict.fromkeys(problems))  # what is wrong in every environment is said once
     return checked

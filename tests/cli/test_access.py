@@ -205,3 +205,16 @@ def test_a_plan_says_who_gains_and_loses(declared: Site) -> None:
     plan = declared.plan()
     assert plan["summary"]["update"] == 1
     assert plan["access"] == []
+
+
+def test_lints_stand_in_plan_and_validate_with_their_lines(declared: Site) -> None:
+    wide = "kind: vault.policy\nname: wide\nspec:\n  rules:\n    - path: sys/raw\n      capabilities: [read]\n    - path: '*'\n      capabilities: [read]\n"
+    declared.write("desired-state/wide.yaml", wide)
+    validated = declared.run("validate").out
+    assert "note: dev: rules for every path there is: vault.policy/wide * read (desired-state/wide.yaml:7)\n" in validated
+    assert "policies that no declared role, group or entity holds: vault.policy/wide (desired-state/wide.yaml:1)\n" in validated
+    notes = declared.plan()["notes"]
+    assert "rules for every path there is: vault.policy/wide * read (desired-state/wide.yaml:1)" in notes
+    declared.commit()
+    declared.apply()
+    assert declared.plan()["notes"] == []
