@@ -84,8 +84,13 @@ class AuthConfigSpec(JwtConfig, KubernetesConfig, CertConfig):
 SORTS: Final[Mapping[str, type[Spec]]] = {"jwt": JwtConfig, "oidc": JwtConfig, "kubernetes": KubernetesConfig, "cert": CertConfig}
 
 
+def _mount(name: str) -> str:
+    """Some write the path on the API, `jwt/config`, where the mount alone says it."""
+    return name.removesuffix("/config")
+
+
 def _path(name: str) -> str:
-    return f"auth/{name}/config"
+    return f"auth/{_mount(name)}/config"
 
 
 def _read(client: VaultClient, names: Names) -> Reading[AuthConfigSpec]:
@@ -110,7 +115,7 @@ def _write(client: VaultClient, change: Change[AuthConfigSpec], reveal: Reveal) 
     name, after = change.address.name, change.after
     if after is None:
         return  # see `undeletable`; undoing a create leaves the configuration, as the server has no way back
-    method = (client.auth_mounts() or {}).get(name, {}).get("type") or _guess(after)
+    method = (client.auth_mounts() or {}).get(_mount(name), {}).get("type") or _guess(after)
     if method not in SORTS:
         raise BackendError(f"auth methods of type {method} have no configuration that is managed here", path=_path(name))
     client.write(_path(name), body_for(SORTS[method], after, reveal))
@@ -122,9 +127,10 @@ def _guess(spec: AuthConfigSpec) -> str:
 
 
 def _refs(name: str, spec: AuthConfigSpec) -> Iterator[Ref]:
-    yield Ref("name", "vault.auth_method", name)
+    # Within: a method that is replaced loses its configuration.
+    yield Ref("name", "vault.auth_method", _mount(name), within=True)
     if spec.default_role:
-        yield Ref("default_role", "vault.jwt_role", f"{name}/{spec.default_role}", soft=True)
+        yield Ref("default_role", "vault.jwt_role", f"{_mount(name)}/{spec.default_role}", soft=True)
 
 
 def _check(_name: str, spec: AuthConfigSpec) -> Iterator[str]:

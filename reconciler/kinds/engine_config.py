@@ -19,9 +19,15 @@ def _split(name: str, mounts: frozenset[str]) -> tuple[str, str]:
     """(mount, part). Where no mount is known, a last segment that names a part is taken for one."""
     mount = longest(name, mounts)
     if mount:
-        return mount, name[len(mount) + 1 :]
+        return mount, _part(name[len(mount) + 1 :])
     before, _, last = name.rpartition("/")
-    return (before, last) if before and last in PARTS else (name, "")
+    place = (before, last) if before and last in PARTS else (name, "")
+    return place[0].removesuffix("/config"), place[1]
+
+
+def _part(path: str) -> str:
+    """Some write the path on the API, `pki/config/urls`, where the mount and the part alone say it."""
+    return path if path in PARTS else path.removeprefix("config").removeprefix("/")
 
 
 def _fits(mounts: Mapping[str, Mapping[str, Any]] | None, mount: str, part: str) -> bool:

@@ -366,3 +366,25 @@ def test_what_lies_on_an_instance_that_left_the_environment_is_forgotten_when_al
     site.apply("--allow", "instance_removed")
     assert site.plan()["changes"] == []
     assert vault.read("sys/policies/acl/abroad") is not None
+
+
+def test_what_lies_below_a_replaced_mount_is_made_again(site: Site) -> None:
+    config = "---\nkind: vault.auth_config\nname: cert\nspec: {disable_binding: true}\n"
+    quota = "---\nkind: vault.secrets_engine\nname: kv\nspec: {type: kv-v2}\n---\nkind: vault.engine_config\nname: kv\nspec: {max_versions: 3}\n"
+    mount = "kind: vault.auth_method\nname: cert\nspec: {type: cert}\n"
+    site.write("desired-state/x.yaml", mount + config + quota)
+    site.commit()
+    site.apply()
+    site.write(
+        "desired-state/x.yaml",
+        (mount + config + quota).replace("type: cert}", "type: cert, local: true}").replace("kv-v2}", "kv-v2, local: true}"),
+    )
+    site.commit()
+    assert actions(site.plan()) == {
+        "vault.auth_method/cert": "replace",
+        "vault.auth_config/cert": "create",
+        "vault.secrets_engine/kv": "replace",
+        "vault.engine_config/kv": "create",
+    }
+    site.apply("--allow", "replace", "--allow", "irreversible")
+    assert site.plan()["changes"] == []
