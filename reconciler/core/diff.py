@@ -104,7 +104,7 @@ def _removed(
     lifecycle = memory.lifecycle
     if live is None:
         return Change(address, Action.FORGET, None, None, lifecycle=lifecycle), ""
-    stays = "on_remove: forget" if lifecycle.on_remove == "forget" else kind.undeletable
+    stays = "on_remove: forget" if lifecycle.on_remove == "forget" else kind.undeletable or kind.stays(address.name, live.spec)
     if stays:
         return Change(address, Action.FORGET, live.spec, None, lifecycle=lifecycle), f"{address} stays on the server: {stays}"
     loses = _loss(kind, address.name, live.spec, memory)

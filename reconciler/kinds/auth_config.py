@@ -28,6 +28,10 @@ def _pem(given: object) -> object:
     return given.strip() if isinstance(given, str) else given or ""
 
 
+def _folded(given: object) -> object:
+    return given.lower() if isinstance(given, str) else given or ""  # as role names are
+
+
 _PEM_SCHEMA = {"type": ["array", "string"], "items": {"type": "string"}}
 Pems = Annotated[tuple[str, ...], BeforeValidator(_pems), WithJsonSchema(_PEM_SCHEMA)]
 Pem = Annotated[str, BeforeValidator(_pem)]
@@ -47,7 +51,7 @@ class JwtConfig(Spec):
     jwt_validation_pubkeys: Pems = ()
     jwt_supported_algs: StringSet = ()
     bound_issuer: Text = ""
-    default_role: Text = ""
+    default_role: Annotated[str, BeforeValidator(_folded)] = ""
     provider_config: dict[str, Any] = {}
     namespace_in_state: bool = True
     override_allowed_server_names: StringList = ()
@@ -139,8 +143,10 @@ def _check(_name: str, spec: AuthConfigSpec) -> Iterator[str]:
         yield "sets nothing: every field has the server's default (set one, or remove the document)"
     given = set_fields(spec)
     sources = [spec.oidc_discovery_url, spec.jwks_url, spec.jwt_validation_pubkeys]
-    if given & JwtConfig.model_fields.keys() and sum(map(bool, sources)) != 1:
-        yield "takes one of oidc_discovery_url, jwks_url and jwt_validation_pubkeys, and needs one"
+    if sum(map(bool, sources)) > 1:
+        yield "takes one of oidc_discovery_url, jwks_url and jwt_validation_pubkeys"
+    if given & JwtConfig.model_fields.keys() and not any(sources) and not spec.provider_config:
+        yield "needs one of oidc_discovery_url, jwks_url and jwt_validation_pubkeys"
     if bool(spec.oidc_client_id) != (spec.oidc_client_secret is not None):
         yield "oidc_client_id and oidc_client_secret are given together, or neither"
     if spec.disable_local_ca_jwt and not spec.kubernetes_ca_cert:

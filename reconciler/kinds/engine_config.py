@@ -97,7 +97,16 @@ def _write(client: VaultClient, change: Change[EngineConfigSpec], reveal: Reveal
         if after is not None:
             client.write(path, _ca_body(after, reveal))
         return
+    if part == "cluster" and (kept := _kept_addresses(change.before, after)):
+        remedy = "declare them, or another in their place; only a new mount has none"
+        raise BackendError(
+            f"{change.address.name}: the server takes no empty {' and '.join(kept)} once there was one ({remedy})", path=path
+        )
     client.write(path, body_for(PARTS[part].sort, after or EngineConfigSpec(), reveal))
+
+
+def _kept_addresses(before: EngineConfigSpec | None, after: EngineConfigSpec | None) -> list[str]:
+    return [name for name in ("path", "aia_path") if getattr(before, name, "") and not getattr(after, name, "")]
 
 
 def _ca_body(spec: EngineConfigSpec, reveal: Reveal) -> dict[str, object]:
@@ -123,6 +132,10 @@ def _check(name: str, spec: EngineConfigSpec) -> Iterator[str]:
         yield "sets nothing: every field has the server's default (set one, or remove the document)"
 
 
+def _stays(name: str, _spec: EngineConfigSpec) -> str:
+    return "the server takes no empty addresses for a PKI cluster" if name.endswith("/cluster") else ""
+
+
 def _loses(name: str, _spec: EngineConfigSpec) -> str:
     return f"the CA key {name}: nothing trusts certificates of a new one" if name.endswith("/ca") else ""
 
@@ -141,4 +154,5 @@ ENGINE_CONFIG = Kind(
     runtime=frozenset({"public_key"}),
     kept=frozenset({"generate_signing_key", "key_type", "key_bits"}),
     loses=_loses,
+    stays=_stays,
 )

@@ -43,6 +43,7 @@ _EXT_KEY_USAGES = (
 )
 _SPELLING = {name.lower(): name for name in (*_KEY_USAGES, *_EXT_KEY_USAGES)}
 _KEY_BITS = {"rsa": 2048, "ec": 256}  # what the server takes for 0
+_BITS = {"rsa": (2048, 3072, 4096, 8192), "ec": (224, 256, 384, 521), "ed25519": (), "any": (224, 256, 384, 521, 2048, 3072, 4096, 8192)}
 _VALIDATIONS = ("email", "hostname")  # what the server takes for none
 
 
@@ -147,6 +148,8 @@ def _refs(name: str, _spec: PkiRole) -> Iterator[Ref]:
 def _problems(_name: str, spec: PkiRole) -> Iterator[str]:
     if 0 < spec.max_ttl < spec.ttl:
         yield f"ttl {show_duration(spec.ttl)} is larger than max_ttl {show_duration(spec.max_ttl)}"
+    if spec.key_bits and spec.key_bits not in _BITS[spec.key_type]:
+        yield f"key_bits {spec.key_bits} is no size of key_type {spec.key_type}"
     if spec.no_store and spec.generate_lease:
         yield "generate_lease has no effect with no_store (remove one)"
 

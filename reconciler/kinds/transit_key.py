@@ -71,6 +71,10 @@ def _refs(name: str, _spec: TransitKey) -> Iterator[Ref]:
 def _problems(_name: str, spec: TransitKey) -> Iterator[str]:
     if 0 < spec.auto_rotate_period < _HOUR:
         yield f"auto_rotate_period {show_duration(spec.auto_rotate_period)} is shorter than the hour that the server asks for"
+    if spec.key_size and spec.type != "hmac":
+        yield "key_size is for type hmac alone"
+    if spec.type == "hmac" and not 32 <= spec.key_size <= 512:
+        yield "type hmac needs a key_size of 32 to 512 (bytes)"
     if spec.convergent_encryption and not spec.derived:
         yield "convergent_encryption needs derived: true"
 

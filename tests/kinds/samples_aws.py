@@ -55,6 +55,7 @@ SAMPLES: dict[str, list[Sample]] = {
     ],
     "aws.iam_role": [
         Sample("plain", {"trust_policy": TRUST_EC2}, {"trust_policy": TRUST_ACCOUNT, "max_session_duration": "2h"}),
+        Sample("moved", {"trust_policy": TRUST_EC2}, {"path": "/elsewhere/", "trust_policy": TRUST_EC2}),
         Sample(
             "genesis-service",
             {
@@ -76,7 +77,6 @@ SAMPLES: dict[str, list[Sample]] = {
             },
             needs=(NEEDED_POLICY,),
         ),
-        Sample("moved", {"trust_policy": TRUST_EC2}, {"path": "/elsewhere/", "trust_policy": TRUST_EC2}),
     ],
     "aws.kms_key": [
         Sample("alias/plain", {}, {"description": "for genesis", "tags": {"team": "genesis"}}),

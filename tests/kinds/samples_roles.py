@@ -94,6 +94,7 @@ _AUTH_SAMPLES = {
             {
                 "user_claim": "email",
                 "allowed_redirect_uris": ["https://b.example", "https://a.example"],
+                "bound_audiences": ["vault"],
                 "max_age": "1h",
                 "poll_interval": 7,
             },
@@ -156,6 +157,12 @@ _ENGINE_SAMPLES = {
             (_engine("transit"),),
         ),
         Sample("transit/signing", {"type": "ed25519", "exportable": True}, {"type": "ecdsa-p256"}, (_engine("transit"),)),
+        Sample(
+            "transit/lookup",
+            {"derived": True, "convergent_encryption": True, "deletion_allowed": True},
+            {"derived": True},
+            (_engine("transit"),),
+        ),
         Sample("transit/mac", {"type": "hmac", "key_size": 40}, {"type": "hmac", "key_size": 32}, (_engine("transit"),)),
     ],
     "vault.pki_role": [
@@ -188,12 +195,24 @@ _ENGINE_SAMPLES = {
             },
             {"key_type": "otp", "default_user": "ubuntu", "cidr_list": "10.0.0.0/8,192.168.0.0/16", "port": 2222},
             (_engine("ssh"),),
-        )
+        ),
+        Sample(
+            "ssh/hosts",
+            {"key_type": "ca", "allow_host_certificates": True, "allowed_domains": ["example.com"], "allow_subdomains": True},
+            {"key_type": "ca", "allow_host_certificates": True, "allow_user_certificates": True},
+            (_engine("ssh"),),
+        ),
     ],
     "vault.database_connection": [
         Sample(
             "database/orders",
-            CONNECTION | {"max_open_connections": 5, "max_connection_lifetime": "5m", "username_template": "v-{{.RoleName}}"},
+            CONNECTION
+            | {
+                "verify_connection": False,
+                "max_open_connections": 5,
+                "max_connection_lifetime": "5m",
+                "username_template": "v-{{.RoleName}}",
+            },
             CONNECTION | {"allowed_roles": ["reader", "writer"], "disable_escaping": True, "root_rotation_statements": "SELECT 1"},
             (_engine("database"),),
             VALUES,
@@ -247,7 +266,7 @@ _ENGINE_SAMPLES = {
                 "rotation_period": "7d",
                 "rotation_statements": "ALTER ROLE \"{{name}}\" PASSWORD '{{password}}'",
             },
-            DATABASE,
+            (*DATABASE, ("vault.password_policy", "long", {"policy": 'length = 30\nrule "charset" {\n  charset = "abcdef"\n}'})),
             VALUES,
         ),
         Sample(

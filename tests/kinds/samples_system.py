@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
 from tests.kinds.sample import Sample
 
 PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
@@ -16,6 +19,11 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEjyU72a6VubcrQ9uO/tKxX+WLBCcA
 nXQUPV+He3oebrF6KTW1199NEfa2Wwl86ch1dFeDXzFgH97ecZMBcWj8Sw==
 -----END PUBLIC KEY-----
 """
+
+_CA_KEY = Ed25519PrivateKey.generate()
+CA_SOURCE = "vault:secret/data/ssh#key"
+CA_PRIVATE = _CA_KEY.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+CA_PUBLIC = _CA_KEY.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 POLICY_TEXT = """
 # Written by hand, oddly.
@@ -79,8 +87,8 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample("everything", {"rate": "100000"}, {"rate": 200000.5, "interval": "1m"}, client="vault_root"),
         Sample(
             "one-mount",
-            {"rate": 100000, "path": "quota-kv", "block_interval": "30s"},
-            {"rate": 100000, "path": "/quota-kv/data/x", "inheritable": False},
+            {"rate": 100000, "path": "quota-kv", "block_interval": "30s", "inheritable": False},
+            {"rate": 100000, "path": "/quota-kv/data/x", "inheritable": True},
             (_engine("quota-kv", "kv-v2"),),
             client="vault_root",
         ),
@@ -117,7 +125,7 @@ SAMPLES: dict[str, list[Sample]] = {
     "vault.auth_config": [
         Sample(
             "jwt",
-            {"jwt_validation_pubkeys": PUBLIC_KEY, "bound_issuer": "https://issuer.example", "default_role": "ci"},
+            {"jwt_validation_pubkeys": PUBLIC_KEY, "bound_issuer": "https://issuer.example", "default_role": "CI"},
             {"jwt_validation_pubkeys": [OTHER_KEY, PUBLIC_KEY], "jwt_supported_algs": ["ES256"], "namespace_in_state": False},
             (_method("jwt", "jwt"),),
         ),
@@ -131,6 +139,17 @@ SAMPLES: dict[str, list[Sample]] = {
             },
             {"kubernetes_host": "https://127.0.0.1:6444", "kubernetes_ca_cert": "x", "pem_keys": [PUBLIC_KEY], "issuer": "kubernetes"},
             (_method("clusters/eu", "kubernetes"),),
+        ),
+        Sample(
+            "oidc",
+            {
+                "oidc_discovery_url": "https://127.0.0.1:9",
+                "oidc_client_id": "vault",
+                "oidc_client_secret": {"from": "vault:secret/data/oidc#secret"},
+                "skip_jwks_validation": True,
+            },
+            {"jwks_url": "https://127.0.0.1:9/keys", "skip_jwks_validation": True},
+            (_method("oidc", "oidc"),),
         ),
         Sample("cert", {"disable_binding": True}, {"enable_identity_alias_metadata": True}, (_method("cert", "cert"),)),
     ],
@@ -150,7 +169,13 @@ SAMPLES: dict[str, list[Sample]] = {
         ),
         Sample(
             "ca/pki/auto-tidy",
-            {"enabled": True, "tidy_cert_store": True, "interval_duration": "1d"},
+            {
+                "enabled": True,
+                "tidy_cert_store": True,
+                "tidy_invalid_certs": True,
+                "maintain_stored_certificate_counts": True,
+                "interval_duration": "1d",
+            },
             {"tidy_revoked_certs": True, "pause_duration": "1s", "page_size": 10},
             (_engine("ca/pki", "pki"),),
         ),
@@ -158,7 +183,20 @@ SAMPLES: dict[str, list[Sample]] = {
             "pki/acme",
             {"eab_policy": "always-required"},
             {"allow_role_ext_key_usage": True, "allowed_roles": "*"},
+            (_engine("pki", "pki"), ("vault.pki_role", "pki/web", {})),
+        ),
+        Sample(
+            "pki/cluster",
+            {"path": "https://vault.example/v1/pki", "aia_path": "https://cdn.example/pki"},
+            {"path": "https://other.example/v1/pki", "aia_path": "https://cdn.example/ca"},
             (_engine("pki", "pki"),),
+        ),
+        Sample(
+            "own/ssh/ca",
+            {"private_key": {"from": CA_SOURCE}, "public_key": CA_PUBLIC},
+            {"key_type": "ed25519"},
+            (_engine("own/ssh", "ssh"),),
+            {CA_SOURCE: CA_PRIVATE},
         ),
         Sample(
             "ssh/ca", {"generate_signing_key": True, "key_type": "ed25519"}, {"key_type": "ec", "key_bits": 256}, (_engine("ssh", "ssh"),)

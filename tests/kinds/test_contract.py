@@ -7,65 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import ExitStack
 
 import pytest
 
 from reconciler.backends.vault.client import VaultClient, connect
-from reconciler.core.address import HOME, Address
-from reconciler.core.change import Action, Change
-from reconciler.core.diff import Difference, diff, kept_value
-from reconciler.core.kind import AnyKind, Names
-from reconciler.core.owned import Owned
-from reconciler.core.resource import Origin, Resource, dump
-from reconciler.core.secret import Secret
+from reconciler.core.change import Action
+from reconciler.core.kind import Names
+from reconciler.core.resource import dump
 from reconciler.kinds import KINDS
 from tests.kinds.sample import Sample
 from tests.kinds.samples import SAMPLES
+from tests.kinds.stand import CANARY, Stand, server_of, standing
 
-ORIGIN = Origin("sample.yaml", 1)
-CANARY = "canary-" + "7f3a9c1e5b2d8046"
 CASES = [pytest.param(name, sample, id=f"{name} {sample.name}") for name, samples in sorted(SAMPLES.items()) for sample in samples]
-
-
-class Stand:
-    """One kind on a server: writes specs and compares them with what the server then says."""
-
-    def __init__(self, kind: AnyKind, client: Any, sample: Sample) -> None:
-        self.kind, self.client, self.sample = kind, client, sample
-        self.address = Address(kind.name, sample.name, HOME)
-        self.owned: dict[Address, Owned] = {}
-
-    def spec(self, given: dict[str, Any]) -> Any:
-        return self.kind.spec.model_validate(given)
-
-    def compare(self, spec: Any | None) -> Difference:
-        mounts = tuple({self.sample.name.rpartition("/")[0], *(name for _, name, _ in self.sample.needs)} - {""})
-        reading = self.kind.read(self.client, Names(frozenset({self.sample.name}), mounts))
-        desired = {self.address: Resource(self.address, spec, ORIGIN)} if spec is not None else {}
-        return diff({self.kind.name: self.kind}, desired, {(self.kind.name, HOME): reading}, self.owned)
-
-    def reach(self, spec: Any | None) -> Change[Any] | None:
-        """Do what the comparison says, and remember it as a ledger would."""
-        found = self.compare(spec)
-        assert not found.unknown
-        for change in found.changes:
-            if change.action not in (Action.ADOPT, Action.FORGET):
-                self.kind.write(self.client, change, self.reveal)
-            if change.after is None:
-                self.owned.pop(self.address, None)
-            else:
-                unseen = (*self.kind.kept, *self.kind.secrets)
-                self.owned[self.address] = Owned(kept={n: kept_value(getattr(change.after, n)) for n in unseen if getattr(change.after, n) is not None})
-        return found.changes[0] if found.changes else None
-
-    def reveal(self, secret: Secret) -> str:
-        return self.sample.secrets.get(secret.source, CANARY)
-
-
-def server_of(kind: str, sample: Sample) -> str:
-    """The fixture that a sample needs."""
-    return sample.client or ("aws" if KINDS[kind].backend == "aws" else "vault")
 
 
 @pytest.fixture
@@ -74,21 +29,8 @@ def stand(request: pytest.FixtureRequest) -> Iterator[Callable[[str, Sample], St
     # Asked for here and not in `make`: what a fixture asks for while it is set up is taken down after it.
     case = request.node.callspec.params
     client = request.getfixturevalue(server_of(case["name"], case["sample"]))
-    standing: list[Stand] = []
-
-    def make(name: str, sample: Sample) -> Stand:
-        kind = KINDS[name]
-        for need, need_name, spec in sample.needs:
-            needed = Stand(KINDS[need], client, Sample(need_name, spec, spec, secrets=sample.secrets))
-            needed.reach(needed.spec(spec))
-            standing.append(needed)
-        made = Stand(kind, client, sample)
-        standing.append(made)
-        return made
-
-    yield make
-    for one in reversed(standing):
-        one.reach(None)
+    with ExitStack() as open_stands:
+        yield lambda name, sample: open_stands.enter_context(standing(name, sample, client))
 
 
 def test_every_kind_has_a_sample() -> None:
@@ -125,7 +67,8 @@ def test_what_is_deleted_is_gone_or_said_to_stay(name: str, sample: Sample, stan
     one.reach(one.spec(sample.spec))
     change = one.reach(None)
     assert change is not None
-    assert change.action is (Action.FORGET if one.kind.undeletable else Action.DELETE)
+    stays = one.kind.undeletable or one.kind.stays(sample.name, change.before)
+    assert change.action is (Action.FORGET if stays else Action.DELETE)
     if change.action is Action.DELETE:
         assert [found.action for found in one.compare(one.spec(sample.spec)).changes] == [Action.CREATE]
 

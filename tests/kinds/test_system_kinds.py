@@ -269,6 +269,15 @@ def test_an_ssh_key_is_generated_once_and_not_again(vault: VaultClient) -> None:
     assert read(ENGINE_CONFIG, vault, "ssh/ca").live["ssh/ca"].attributes["public_key"] == first
 
 
+def test_addresses_of_a_pki_cluster_are_never_taken_away_and_this_is_said(vault: VaultClient) -> None:
+    write(SECRETS_ENGINE, vault, "pki", {"type": "pki"})
+    addresses = {"path": "https://a.example/v1/pki", "aia_path": "https://b.example"}
+    write(ENGINE_CONFIG, vault, "pki/cluster", addresses)
+    with pytest.raises(BackendError, match="the server takes no empty aia_path once there was one"):
+        write(ENGINE_CONFIG, vault, "pki/cluster", {"path": "https://a.example/v1/pki"})
+    assert vault.read("pki/config/cluster") == addresses
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "spec", "problem"),
     [
