@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -16,7 +15,7 @@ from reconciler.core.kind import Names
 from reconciler.kinds import KINDS
 from tests.kinds.sample import Sample
 from tests.kinds.samples import SAMPLES
-from tests.kinds.test_contract import Stand, server_of
+from tests.kinds.stand import Stand, server_of, standing
 
 CASES = [
     pytest.param(name, sample, id=f"{name} {sample.name}")
@@ -40,31 +39,19 @@ def limited(root: VaultClient, policy: str, rules: list[Rule]) -> VaultClient:
     return replace(root, token=lambda: token)
 
 
-@pytest.fixture
-def root(request: pytest.FixtureRequest) -> Iterator[VaultClient]:
-    case = request.node.callspec.params
-    client: VaultClient = request.getfixturevalue(server_of(case["name"], case["sample"]))
-    needed = []
-    for kind, name, spec in case["sample"].needs:
-        stand = Stand(KINDS[kind], client, Sample(name, spec, spec, secrets=case["sample"].secrets))
-        stand.reach(stand.spec(spec))
-        needed.append(stand)
-    yield client
-    for stand in reversed(needed):
-        stand.reach(None)
-
-
 @pytest.mark.parametrize(("name", "sample"), CASES)
-def test_the_rules_suffice_to_create_change_read_and_delete(name: str, sample: Sample, root: VaultClient) -> None:
-    able = limited(root, "apply-login", apply_rules(KINDS, reach(name, sample)))
-    seeing = limited(root, "plan-login", plan_rules(KINDS, reach(name, sample)))
-    stand = Stand(KINDS[name], able, sample)
-    for given in (sample.spec, sample.changed):
-        change = stand.reach(stand.spec(given))
+def test_the_rules_suffice_to_create_change_read_and_delete(name: str, sample: Sample, request: pytest.FixtureRequest) -> None:
+    root: VaultClient = request.getfixturevalue(server_of(name, sample))
+    with standing(name, sample, root):
+        able = limited(root, "apply-login", apply_rules(KINDS, reach(name, sample)))
+        seeing = limited(root, "plan-login", plan_rules(KINDS, reach(name, sample)))
+        stand = Stand(KINDS[name], able, sample)
+        for given in (sample.spec, sample.changed):
+            change = stand.reach(stand.spec(given))
+            assert change is not None
+            reading = KINDS[name].read(seeing, Names(frozenset({sample.name}), tuple(reach(name, sample).mounts)))
+            assert not reading.gaps
+            assert sample.name in reading.live
+        change = stand.reach(None)
         assert change is not None
-        reading = KINDS[name].read(seeing, Names(frozenset({sample.name}), tuple(reach(name, sample).mounts)))
-        assert not reading.gaps
-        assert sample.name in reading.live
-    change = stand.reach(None)
-    assert change is not None
-    assert change.action in (Action.DELETE, Action.FORGET)
+        assert change.action in (Action.DELETE, Action.FORGET)

@@ -214,8 +214,10 @@ def test_many_gaps_and_refusals_do_not_push_the_plan_out_of_the_comment() -> Non
 
 
 def test_access_is_a_list_by_subject_and_folded_when_long() -> None:
-    entries = tuple({"subject": f"role r{number}", "path": path, "gains": [path], "loses": []} for number in range(7) for path in "ab")
-    assert "#### Access\n\n- role r0\n  - gains a on a\n  - gains b on b\n- role r1\n" in plan_markdown(plan(access=entries[:4]))
+    entries = tuple(
+        {"subject": f"role r{number}", "path": path, "gains": [path], "loses": []} for number in range(7) for path in ("a", f"b{number}")
+    )
+    assert "#### Access\n\n- role r0\n  - gains a on a\n  - gains b0 on b0\n- role r1\n" in plan_markdown(plan(access=entries[:4]))
     folded = plan_markdown(plan(access=entries))
     assert "<details><summary><b>Access (14)</b></summary>\n\n- role r0\n" in folded
     harmless(folded)
