@@ -76,7 +76,7 @@ def test_the_first_plan_creates_everything(story: Story) -> None:
     assert set(actions(story.first).values()) == {"create"}
     assert story.first["summary"]["create"] == len(TAMPERED) >= 33
     assert story.first["complete"]
-    assert (story.first["refusals"], story.first["notes"], story.first["unknown"]) == ([], [], [])
+    assert (story.first["refusals"], story.first["unknown"]) == ([], [])
     assert "vault.policy/only-in-dev" not in actions(story.first)
 
 
