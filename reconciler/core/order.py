@@ -76,6 +76,8 @@ def graph(kinds: Kinds, changes: Sequence[Change[Any]], waits: Mapping[Address, 
         for needed in (waits or {}).get(change.address, ()):
             if needed in by_address and by_address[needed].action is not Action.DELETE:
                 hard[change.address].add(needed)
+    for maker, reader in _makers(kinds, changes):
+        soft[reader].add(maker)
     cycle = find_cycle(hard)
     if cycle:
         raise Invalid([cycle_problem(cycle)])
@@ -124,6 +126,20 @@ def _sources(kind: AnyKind, spec: Any) -> Iterator[Ref]:
             yield Ref(name, ENGINE, secret.location, soft=True, within=True)
         elif isinstance(secret, Secret) and secret.scheme == "aws":
             yield Ref(name, AWS_SECRET, secret.location, soft=True)
+
+
+def _makers(kinds: Kinds, changes: Iterable[Change[Any]]) -> Iterator[tuple[Address, Address]]:
+    """(who generates a value, who takes it from where it is kept): before the first apply it is not there."""
+    taken = []
+    for change in changes:
+        for name in sorted(kinds[change.address.kind].secrets) if change.after is not None else ():
+            if isinstance(secret := getattr(change.after, name), Secret):
+                taken.append((change.address, secret))
+    makers = {secret.source: address for address, secret in taken if secret.generate}
+    for address, secret in taken:
+        maker = makers.get(secret.source)
+        if maker and not secret.generate and maker != address:
+            yield maker, address
 
 
 def _held(kinds: Kinds, address: Address, spec: Any) -> Iterable[Ref]:

@@ -195,3 +195,11 @@ def test_what_is_waited_for_outside_of_the_graph_does_not_hold_anything_up() -> 
     edges = {box("a"): {box("outside")}, box("b"): {box("a")}}
     assert in_order(edges) == [box("a"), box("b")]
     assert find_cycle(edges) is None
+
+
+def test_a_value_is_generated_before_others_take_it() -> None:
+    made = BoxSpec(password={"generate": {"length": 20}, "to": "vault:kv/data/a#word"})
+    taken = BoxSpec(password={"from": "vault:kv/data/a#word"})
+    other = BoxSpec(password={"from": "vault:kv/data/a#other"})
+    changes = [change(box("a"), None, taken), change(box("b"), None, made), change(box("c"), None, other), change(box("d"), taken, None)]
+    assert graph(KINDS, changes) == {box("a"): {box("b")}, box("b"): set(), box("c"): set(), box("d"): set()}
