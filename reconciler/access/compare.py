@@ -5,13 +5,14 @@ Asked is not what the texts say but what would be decided: a rule that a more sp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .limits import limits
 from .masks import granted
 from .patterns import Family, Shape, meetings, witnesses
-from .vault_acl import Decision, Policy, decide
+from .plainly import Roots, separate_rules
+from .vault_acl import Decision, Match, Policy, decide
 
 Policies = tuple[Policy, ...]
 
@@ -30,6 +31,15 @@ class Shapes:
 
     def __init__(self) -> None:
         self._known: dict[Policy, Shape] = {}
+        self._told: dict[Policy, tuple[Difference, ...] | None] = {}
+        self.roots = Roots()
+
+    def plainly(self, policy: Policy) -> tuple[Difference, ...] | None:
+        """What a policy gives that meets no other, if that is as simple as its rules."""
+        if policy not in self._told:
+            rules = separate_rules(policy)
+            self._told[policy] = None if rules is None else tuple(_given(policy, rules))
+        return self._told[policy]
 
     def of(self, policies: Iterable[Policy]) -> list[Shape]:
         found = []
@@ -49,14 +59,36 @@ def differences(before: Policies, after: Policies, namespace: str = "", shapes: 
         return ()
     if _total(before) or _total(after):
         return _totally(before, after)
-    found: list[tuple[Family, Difference]] = []
     shapes = shapes or Shapes()
+    plain = _plainly(mine, yours, before, after, shapes)
+    if plain is not None:
+        return _relative(plain, namespace)
+    found: list[tuple[Family, Difference]] = []
     for path, one in _asked(shapes.of(mine), shapes.of(yours), shapes.of(before), shapes.of(after)).items():
         difference = _difference(one, decide(before, path), decide(after, path), before, after)
         if difference is not None:
             found.append((one, difference))
-    widest = _widest(found)
-    return tuple(one._replace(path=one.path.removeprefix(f"{namespace}/")) for one in widest) if namespace else widest
+    return _relative(_widest(found), namespace)
+
+
+def _relative(found: tuple[Difference, ...], namespace: str) -> tuple[Difference, ...]:
+    return tuple(one._replace(path=one.path.removeprefix(f"{namespace}/")) for one in found) if namespace else found
+
+
+def _plainly(mine: list[Policy], yours: list[Policy], before: Policies, after: Policies, shapes: Shapes) -> tuple[Difference, ...] | None:
+    """The answer where a single policy comes or goes and meets no other; None where more has to be asked."""
+    if len(mine) + len(yours) != 1:
+        return None
+    (changed,) = (*mine, *yours)
+    others = (policy for policy in (after if yours else before) if policy is not changed)
+    told = shapes.plainly(changed) if shapes.roots.apart(changed, others) else None
+    return told if told is None or yours else tuple(one._replace(gains=(), loses=one.gains) for one in told)
+
+
+def _given(policy: Policy, rules: Iterable[tuple[str, Match]]) -> Iterator[Difference]:
+    for pattern, match in sorted(rules):
+        if given := _abilities(Decision(match.mask, ((0, match),))):
+            yield Difference(pattern, tuple(sorted(given)), (), (policy,))
 
 
 def _total(policies: Policies) -> bool:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from reconciler.core.address import Address, Place
-from reconciler.core.order import ENGINE
+from reconciler.core.order import ENGINE, NAMESPACE
 
 from .book import Book
-from .holders import POLICY, SUBJECTS, Holders, Specs
+from .holders import POLICY, Holders, Specs
 from .masks import granted
 from .patterns import Family, family, witnesses
 from .rules import Rule
@@ -51,13 +51,19 @@ def findings(specs: Specs, scope: Collection[Address], mounts: Mounts | None = N
     """Look at the policies and subjects of `scope`, within a state."""
     book, holders = Book(specs), Holders(specs)
     policies = sorted(address for address in scope if address.kind == POLICY and address in specs)
+    served = {place: _with_built_in(known, place, specs) for place, known in (mounts or {}).items()}
+    engines = {
+        address: spec.type == "kv" and spec.options.get("version") == "2" for address, spec in specs.items() if address.kind == ENGINE
+    }
     for address in policies:
-        yield from _rules(address, book.rules(address), book.policy(address))
-        yield from _unserved(address, book.rules(address), specs, (mounts or {}).get(address.place))
+        rules = book.rules(address)
+        yield from _rules(address, rules)
+        if _may_overlap([rule["path"] for rule in rules]):
+            yield from _against_others(address, book.policy(address))
+        yield from _unserved(address, rules, engines, served.get(address.place))
     yield from _unheld(policies, holders)
-    for subject in sorted(address for address in scope if address.kind in SUBJECTS and address in specs):
-        if any(policy.name == "root" for policy in holders.direct(subject)):
-            yield Finding("root", subject)
+    root = {Address(POLICY, "root", place) for place in {address.place for address in scope}}
+    yield from (Finding("root", subject) for subject, _ in sorted(holders.naming(root)) if subject in scope)
 
 
 def notes(found: Iterable[Finding], origin: Callable[[Address, str], str | None]) -> list[str]:
@@ -80,7 +86,7 @@ def _named(one: Finding, origin: str | None) -> str:
     return f"{one.address}{rule}{detail}{f' ({origin})' if origin else ''}"
 
 
-def _rules(address: Address, rules: Iterable[Rule], policy: Policy) -> Iterator[Finding]:
+def _rules(address: Address, rules: Iterable[Rule]) -> Iterator[Finding]:
     for rule in rules:
         given = rule["capabilities"]
         # In a namespace below, `*` is what its administrators have: the namespace is the limit.
@@ -88,12 +94,23 @@ def _rules(address: Address, rules: Iterable[Rule], policy: Policy) -> Iterator[
             yield Finding("everything", address, rule["path"], ", ".join(given))
         if "sudo" in given:
             yield Finding("sudo", address, rule["path"])
+
+
+def _may_overlap(paths: list[str]) -> bool:
+    """Whether one rule may cover what another does. Of most policies none does, and they are looked at no further."""
+    starts = [path[:-1] for path in paths if path[-1:] == "*"]
+    if any("+" in path for path in paths):
+        return len(paths) > 1
+    return any(path.startswith(start) and path != f"{start}*" for start in starts for path in paths)
+
+
+def _against_others(address: Address, policy: Policy) -> Iterator[Finding]:
     families = {id(match): (family(pattern), match) for pattern, match in policy.matches()}
     for _, match in families.values() if len(families) > 1 else ():
-        yield from _against_others(address, policy, families, match)
+        yield from _against(address, policy, families, match)
 
 
-def _against_others(address: Address, policy: Policy, families: Mapping[int, tuple[Family, Match]], match: Match) -> Iterator[Finding]:
+def _against(address: Address, policy: Policy, families: Mapping[int, tuple[Family, Match]], match: Match) -> Iterator[Finding]:
     """Compare a rule with the others of its policy that cover the same paths."""
     wild = any(one.wild for one, _ in families.values())
     depth = 1 + max(len(one.parts) for one, _ in families.values()) if wild else 0
@@ -111,42 +128,53 @@ def _against_others(address: Address, policy: Policy, families: Mapping[int, tup
             return
 
 
-def _unserved(address: Address, rules: Iterable[Rule], specs: Specs, mounts: Collection[str] | None) -> Iterator[Finding]:
-    namespaces = {one.name for one in specs if one.kind == "vault.namespace" and one.place == address.place}
-    for rule in rules:
-        whole = family(rule["path"])
-        start = whole.beginning
-        mount = _engine(start, address.place, specs)
-        view = start.removeprefix(f"{mount}/").partition("/")
-        if mount and view[0] and view[0] not in _KV2_VIEWS and (view[1] or whole.exact):
-            yield Finding("unserved", address, rule["path"], f"({mount}/ is KV version 2: {mount}/data/{start.removeprefix(f'{mount}/')})")
-        elif mounts is not None and not _served(start, whole, {*mounts, *_BUILT_IN, *namespaces}):
-            yield Finding("unserved", address, rule["path"])
+def _with_built_in(mounts: Collection[str], place: Place, specs: Specs) -> frozenset[str]:
+    """Mounts, the server's own places, and namespaces, whose paths a policy reaches too."""
+    namespaces = {address.name for address in specs if address.kind == NAMESPACE and address.place == place}
+    return frozenset({*mounts, *_BUILT_IN, *namespaces})
 
 
-def _engine(start: str, place: Place, specs: Specs) -> str:
+def _unserved(
+    address: Address, rules: Iterable[Rule], engines: Mapping[Address, bool], served: Collection[str] | None
+) -> Iterator[Finding]:
+    for rule in rules if engines or served is not None else ():
+        path = rule["path"]
+        start, exact = (path.removesuffix("*"), path[-1:] != "*") if "+" not in path else (family(path).beginning, False)
+        mount = _version_2(start, address.place, engines) if engines else ""
+        below = start.removeprefix(f"{mount}/")
+        view, slash, _ = below.partition("/")
+        if mount and view and view not in _KV2_VIEWS and (slash or exact):
+            yield Finding("unserved", address, path, f"({mount}/ is KV version 2: {mount}/data/{below})")
+        elif served is not None and not _served(start, served, exact=exact):
+            yield Finding("unserved", address, path)
+
+
+def _version_2(start: str, place: Place, engines: Mapping[Address, bool]) -> str:
     """The declared KV v2 mount that a path lies below."""
     path = start.rpartition("/")[0]
     while path:
-        spec = specs.get(Address(ENGINE, path, place))
-        if spec is not None:
-            return path if spec.type == "kv" and spec.options.get("version") == "2" else ""
+        engine = (ENGINE, path, place)
+        if engine in engines:
+            return path if engines[Address(*engine)] else ""
         path = path.rpartition("/")[0]
     return ""
 
 
-def _served(start: str, whole: Family, mounts: Collection[str]) -> bool:
+def _served(start: str, mounts: Collection[str], *, exact: bool) -> bool:
     """Whether the fixed beginning of a path lies below a mount, or may yet."""
-    if whole.exact:
-        return any(f"{start}/".startswith(f"{mount}/") for mount in mounts)
-    return any(start.startswith(f"{mount}/") or f"{mount}/".startswith(start) for mount in mounts)
+    path = start if exact else start.rpartition("/")[0]
+    while path:
+        if path in mounts:
+            return True
+        path = path.rpartition("/")[0]
+    return not exact and any(f"{mount}/".startswith(start) for mount in mounts)
 
 
 def _unheld(policies: Iterable[Address], holders: Holders) -> Iterator[Finding]:
     """Only where anybody is declared: else holders are managed elsewhere."""
     policies = list(policies)
-    held = {policy for subject in holders.subjects() for policy in holders.direct(subject)} if policies else set()
-    peopled = {subject.place for subject in holders.subjects()}
+    held = {policy for _, policy in holders.naming(policies)} if policies else set()
+    peopled = {subject.place for subject in holders.subjects()} if len(held) < len(policies) else set()
     for policy in policies:
         if policy not in held and policy.place in peopled:
             yield Finding("unheld", policy)

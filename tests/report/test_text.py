@@ -146,3 +146,14 @@ def test_nothing_that_moves_a_cursor_reaches_the_terminal(nasty: str) -> None:
     text = plan_text(made)
     assert all(line.isprintable() for line in text.split("\n"))
     assert text.count("\n") == plan_text(made).replace(nasty, "").count("\n")
+
+
+def test_all_to_whom_the_same_happens_are_told_of_together() -> None:
+    entries = tuple(access("kv/*", "read", subject=f"role r{number}") for number in range(1200))
+    assert "\n  role r0, role r1, role r2 and 1,197 more gains read on kv/*\n" in plan_text(plan(access=entries))
+
+
+def test_access_of_very_many_is_counted() -> None:
+    entries = tuple(access(f"kv/{number}", "read", subject=f"role r{number}") for number in range(1200))
+    text = plan_text(plan(access=entries))
+    assert "role r99 gains read on kv/99\n  and 1,100 more (the JSON names all)\n" in text
