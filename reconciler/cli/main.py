@@ -9,9 +9,9 @@ from types import TracebackType
 
 import click
 
-from reconciler.cli import access, applying, developing, history, ledger, offline, planning, preparing
+from reconciler.cli import access, applying, developing, health, history, ledger, offline, planning, preparing
 
-MODULES = (offline, planning, applying, history, ledger, preparing, access, developing)
+MODULES = (offline, planning, applying, history, ledger, health, preparing, access, developing)
 
 EXIT_CODES = """\b
 Exit codes, the first that fits:
@@ -52,6 +52,7 @@ for command in (
     *applying.COMMANDS,
     *history.COMMANDS,
     *ledger.COMMANDS,
+    *health.COMMANDS,
     *preparing.COMMANDS,
     *access.COMMANDS,
     *developing.COMMANDS,

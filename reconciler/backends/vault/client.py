@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 from ...core.errors import Denied
 from .faults import not_json, refusal, server_words
+from .health import HEALTH, ServerHealth, server_health
 from .parallel import in_parallel
 from .pool import Gate, Request, always_open
 from .transport import Transport
@@ -193,11 +194,14 @@ class VaultClient:
     def _about(self) -> tuple[str, str]:
         with self._once.lock:
             if self._once.about is None:
-                # Any status is an answer here, and the root namespace alone has this path.
-                target = "sys/health?standbyok=true&perfstandbyok=true&sealedcode=200&uninitcode=200&drsecondarycode=200"
-                answer = self.transport.send(Request("GET", "sys/health", target))
-                self._once.about = _dialect(self._content("sys/health", answer, "read"))
+                seen = self.health()
+                self._once.about = (seen.dialect, seen.version)
             return self._once.about
+
+    def health(self) -> ServerHealth:
+        """Ask the server how it is. Raises Unavailable, BackendError."""
+        answer = self.transport.send(Request("GET", "sys/health", HEALTH))  # the root namespace alone has this path
+        return server_health(self._content("sys/health", answer, "read"))
 
     def _threads(self) -> tuple[ThreadPoolExecutor, int]:
         with self._once.lock:
@@ -262,11 +266,3 @@ def _quoted(path: str) -> str:
 
 def _listing(content: dict[str, Any]) -> Listing:
     return Listing(tuple(content.get("keys") or ()), content.get("key_info") or {})
-
-
-def _dialect(health: Mapping[str, Any]) -> tuple[str, str]:
-    version = str(health.get("version", ""))
-    # Vault says whether it is the enterprise edition and never reached 2 before it did; OpenBao began at 2.
-    major = version.partition(".")[0]
-    openbao = "enterprise" not in health and major.isdigit() and int(major) >= 2
-    return ("openbao" if openbao else "vault"), version
