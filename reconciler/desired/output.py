@@ -19,6 +19,7 @@ from .load import Desired
 from .parse import core_word
 
 _WIDTH = 120
+_INDENT = 40  # and the key before it: more than most lists have
 
 _Dumper: type[Any] = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 
@@ -42,7 +43,15 @@ def _stays_text(text: str) -> bool:
         return False
 
 
+def _list(writer: Any, entries: list[Any]) -> Any:
+    """A short list of words stands on one line, as people write it."""
+    short = all(isinstance(entry, str | int | float) and "\n" not in str(entry) for entry in entries)
+    inline = short and sum(len(str(entry)) + 4 for entry in entries) <= _WIDTH - _INDENT
+    return writer.represent_sequence("tag:yaml.org,2002:seq", entries, flow_style=inline)
+
+
 _Writer.add_representer(str, _text)
+_Writer.add_representer(list, _list)
 
 
 def to_yaml(desired: Desired) -> str:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from reconciler.core.address import Address
 from reconciler.core.errors import Problem
 from reconciler.core.kind import AnyKind, Kinds
+from reconciler.core.order import ENGINE
 from reconciler.core.resource import Resource, Spec
 from reconciler.core.secret import Secret
 
@@ -42,6 +43,8 @@ def read_resource(
         wrong.extend(_check_faults(kind, envelope.name, spec))
         if kind.secrets:
             wrong.extend(_source_faults(kind, spec, environment))
+    if not wrong:
+        wrong.extend(_builtin_faults(kind, envelope, environment))
     if spec is None or wrong:
         return [problem(document, str(address), fault) for fault in wrong]
     return Resource(address, spec, document.origin, envelope.lifecycle, envelope.labels or _NO_LABELS)
@@ -64,6 +67,16 @@ def _name_faults(kind: AnyKind, name: str) -> Iterator[Fault]:
         folded = kind.fold(name)
         if folded != name:
             yield Fault(("name",), f"the server stores the name `{name}` as `{folded}`", f"write `{folded}`")
+
+
+def _builtin_faults(kind: AnyKind, envelope: Envelope, environment: Environment) -> Iterator[Fault]:
+    """What the server or the reconciler itself makes: it is never ours to create, change or delete."""
+    ledger = environment.ledger
+    in_vault = kind.name == ENGINE and not (ledger.s3 or ledger.file)
+    if kind.is_builtin(envelope.name):
+        yield Fault(("name",), f"`{envelope.name}` is made by the server itself, and is never managed", "give yours another name")
+    elif in_vault and (envelope.name, envelope.instance, envelope.namespace) == (ledger.mount, ledger.vault, ""):
+        yield Fault(("name",), f"`{ledger.mount}` holds the ledger, which is never managed", "give yours another path, or the ledger")
 
 
 def _place_faults(kind: AnyKind, envelope: Envelope, environment: Environment) -> Iterator[Fault]:

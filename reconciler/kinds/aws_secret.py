@@ -39,8 +39,9 @@ def read(client: AwsClient, names: Names) -> Reading[SecretSpec]:
 
 def _listed(client: AwsClient) -> Iterator[str]:
     for entry in client.pages(SERVICE, "list_secrets", "SecretList", MaxResults=100):
-        # Secrets of other services, and replicas of another region's secrets, are not to be managed here.
-        if not entry.get("OwningService") and entry.get("PrimaryRegion", client.region) == client.region:
+        # Secrets of AWS's services and stacks, and replicas of another region's secrets, are somebody else's.
+        theirs = entry.get("OwningService") or any(tag["Key"].startswith("aws:") for tag in entry.get("Tags", ()))
+        if not theirs and entry.get("PrimaryRegion", client.region) == client.region:
             yield entry["Name"]
 
 

@@ -171,3 +171,47 @@ def _named(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return sorted((_named(entry, names) for entry in value), key=lambda entry: json.dumps(entry, default=str, sort_keys=True))
     return names.get(value, value) if isinstance(value, str) else value
+
+
+def everything_below(raw: Raw, namespace: str) -> dict[str, Any]:
+    """Every list and every body of a namespace and all below it, byte for byte, and the AWS account."""
+    found: dict[str, Any] = {}
+
+    def walk(path: str, inside: str) -> None:
+        for name in raw.names(path, inside):
+            if name.endswith("/"):
+                walk(f"{path}/{name.rstrip('/')}", inside)
+            else:
+                found[f"{inside}:{path}/{name}"] = raw.read(f"{path}/{name}", inside)
+
+    def visit(inside: str) -> None:
+        for sort in ("mounts", "auth"):
+            found[f"{inside}:sys/{sort}"] = {
+                name: about for name, about in raw.read(f"sys/{sort}", inside).items() if name != "reconciler/"
+            }
+        for path in (*SYSTEM_LISTS, *(f"{mount.rstrip('/')}/{part}" for mount, part in _parts(raw, inside))):
+            walk(path, inside)
+        for name in raw.names("sys/namespaces", inside):
+            found[f"{inside}:sys/namespaces/{name}"] = raw.read(f"sys/namespaces/{name.rstrip('/')}", inside)
+            visit(f"{inside}/{name.rstrip('/')}")
+
+    visit(namespace)
+    return found | {path: still(body) for path, body in raw._aws_all()}
+
+
+SYSTEM_LISTS = ("sys/policies/acl", "sys/policies/password", "auth/token/roles", "identity/entity/id", "identity/group/id")
+SYSTEM_LISTS += (
+    "identity/entity-alias/id",
+    "identity/group-alias/id",
+    *(f"identity/oidc/{sort}" for sort in ("key", "client", "provider")),
+)
+_PARTS = {"kv": ("metadata",), "transit": ("keys",), "database": ("config", "roles"), "pki": ("roles", "issuers"), "ssh": ("roles",)}
+_BELOW = {"approle": "role", "userpass": "users", "jwt": "role", "kubernetes": "role"}
+
+
+def _parts(raw: Raw, inside: str) -> Iterator[tuple[str, str]]:
+    for mount, about in raw.read("sys/mounts", inside).items():
+        yield from ((mount, part) for part in _PARTS.get(about["type"], ()) if mount != "reconciler/")
+    for mount, about in raw.read("sys/auth", inside).items():
+        if about["type"] in _BELOW:
+            yield f"auth/{mount}", _BELOW[about["type"]]
