@@ -9,9 +9,9 @@ from types import TracebackType
 
 import click
 
-from reconciler.cli import access, applying, developing, health, history, ledger, offline, planning, preparing
+from reconciler.cli import access, adopting, applying, developing, health, history, ledger, offline, planning, preparing
 
-MODULES = (offline, planning, applying, history, ledger, health, preparing, access, developing)
+MODULES = (offline, planning, applying, adopting, history, ledger, health, preparing, access, developing)
 
 EXIT_CODES = """\b
 Exit codes, the first that fits:
@@ -50,6 +50,7 @@ for command in (
     *offline.COMMANDS,
     *planning.COMMANDS,
     *applying.COMMANDS,
+    *adopting.COMMANDS,
     *history.COMMANDS,
     *ledger.COMMANDS,
     *health.COMMANDS,
