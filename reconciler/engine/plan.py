@@ -97,7 +97,7 @@ def _uncompared(kinds: Kinds, resources: Mapping[Address, Resource[Any]], owned:
             if isinstance(secret, Secret) and not secret.mark:
                 names.append(f"{name} of {address}")
     if names:
-        yield f"{NOT_COMPARED}: {', '.join(sorted(names))} (this login may not read the key that they are compared by; an apply may)"
+        yield f"{NOT_COMPARED}: {', '.join(sorted(names))} (the key that they are compared by may not be read, or they are not set here)"
 
 
 def _values(wish: Wish) -> Iterator[tuple[Address, tuple[ServerValue, ...]]]:

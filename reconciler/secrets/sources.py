@@ -19,7 +19,7 @@ from ..core.secret import Secret
 from .source_aws import aws_made, aws_marks, aws_value
 from .source_local import Local
 from .source_vault import vault_made, vault_marks, vault_value
-from .value import ABSENT, UNKNOWN, Value
+from .value import UNKNOWN, Value
 
 _LETTERS = string.ascii_letters + string.digits  # nothing that a shell, a URL or a connection string would take for its own
 
@@ -109,7 +109,8 @@ class Sources:
         text = self._local.text(secret)
         if self._key() is None:
             return UNKNOWN
-        return ABSENT if text is None else self._hmac(secret, text)
+        # A machine that plans may lack the value: that is no change of it. One that must write it says so.
+        return UNKNOWN if text is None else self._hmac(secret, text)
 
     def _hmac(self, secret: Secret, text: str) -> str:
         key = self._key()

@@ -119,6 +119,12 @@ def test_a_login_that_cannot_compare_a_value_says_so(logins: TwoLogins) -> None:
     assert able["notes"] == []
 
 
+def test_a_value_that_is_not_set_here_is_not_compared(logins: TwoLogins) -> None:
+    plan = logins.plan(**logins.environ("apply"), BOB="").json
+    assert plan["changes"] == []
+    assert [note for note in plan["notes"] if "(secret, not compared)" in note and "userpass/bob" in note]
+
+
 def test_the_login_that_plans_can_write_nothing(logins: TwoLogins, vault: VaultClient) -> None:
     logins.site.write("desired-state/users.yaml", USERS.replace("token_ttl: 1h", "token_ttl: 2h"))
     logins.site.commit("second")

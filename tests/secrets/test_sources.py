@@ -245,9 +245,9 @@ class TestLocal:
         assert working.used_mark(taken("env:STRIPE_KEY")) == working.mark(taken("env:STRIPE_KEY")) != ""
 
     @pytest.mark.parametrize("name", ["EMPTY", "NEVER_SET"])
-    def test_a_variable_without_a_value_is_absent_and_an_error_to_reveal(self, name: str) -> None:
+    def test_a_variable_without_a_value_is_not_compared_and_an_error_to_reveal(self, name: str) -> None:
         working = sources(local=Local(self.LOCAL.environment, frozenset({name})))
-        assert working.mark(taken(f"env:{name}")) == ABSENT
+        assert working.mark(taken(f"env:{name}")) == ""
         with pytest.raises(Missing, match="not set here, or empty"):
             working.reveal(taken(f"env:{name}"))
 
@@ -297,7 +297,7 @@ class TestLocal:
         for name, words in cases.items():
             with pytest.raises(Invalid, match=words):
                 working.reveal(taken(f"file:{name}"))
-        assert working.mark(taken("file:nothing")) == ABSENT
+        assert working.mark(taken("file:nothing")) == ""
 
     def test_without_a_folder_no_file_is_read(self) -> None:
         with pytest.raises(Invalid, match="set `secret_files`"):
