@@ -11,7 +11,7 @@ from reconciler.core.address import Address
 
 from .book import Book
 from .compare import differences
-from .holders import ENTITY, POLICY, Holders, Specs
+from .holders import POLICY, Holders, Specs
 from .limits import limits
 from .masks import granted
 from .vault_acl import Decision, Match, Policy, decide
@@ -65,7 +65,7 @@ class Access:
 
     def policies(self, subject: Address) -> dict[Address, tuple[Policy, Address]]:
         """What counts for a subject: each policy, compiled, and who names it."""
-        who = self.holders.identity(subject) if subject.kind == ENTITY and subject in self.holders.specs else None
+        who = self.holders.identity(subject)
         return {name: (self.book.policy(name, who), holder) for name, holder in self.holders.held(subject).items()}
 
     def explain(self, subject: Address, path: str) -> Explanation:

@@ -123,9 +123,12 @@ class Holders:
         """Everybody who may hold policies."""
         return (address for address in self.specs if address.kind in SUBJECTS)
 
-    def identity(self, entity: Address) -> Identity:
-        """An entity as templates see it, as far as its declaration tells."""
-        spec = self.specs[entity]
+    def identity(self, subject: Address) -> Identity | None:
+        """The entity that a subject is, or logs in as, as templates see it; None where only a login tells."""
+        entity = subject if subject.kind == ENTITY else self._entity_of.get(subject)
+        spec = self.specs.get(entity) if entity is not None else None
+        if entity is None or spec is None:
+            return None
         groups = [holder for holder in self.through(entity) if holder in self.specs]
         return Identity(entity.name, spec.metadata, tuple(Group(group.name, self.specs[group].metadata) for group in groups))
 
