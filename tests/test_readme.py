@@ -23,7 +23,7 @@ from reconciler.kinds import KINDS
 from tests.bench import __main__ as bench
 from tests.bench.measure import Measured
 from tests.kinds.sample import Sample
-from tests.kinds.test_contract import Stand
+from tests.kinds.stand import Stand
 from tests.readme import BENCH, KINDS_PAGE, README, ROOT, blocks, kinds_page, masked, performed, repository
 
 TEXT = README.read_text()
