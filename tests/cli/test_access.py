@@ -218,3 +218,27 @@ def test_lints_stand_in_plan_and_validate_with_their_lines(declared: Site) -> No
     declared.commit()
     declared.apply()
     assert declared.plan()["notes"] == []
+
+
+KV = """\
+kind: vault.secrets_engine
+name: kv
+spec: {type: kv-v2}
+---
+kind: vault.kv_secret
+name: kv/payments/bank
+spec: {}
+---
+kind: vault.kv_secret
+name: kv/payments/card
+spec: {}
+"""
+
+
+def test_a_plan_counts_the_secrets_that_somebody_gains_access_to(declared: Site) -> None:
+    declared.write("desired-state/kv.yaml", KV)
+    declared.commit()
+    counted = {(entry["subject"], entry["path"]): entry["secrets"] for entry in declared.plan()["access"]}
+    assert counted["vault.approle_role/approle/bank", "kv/data/payments/*"] == 2
+    assert counted["vault.approle_role/approle/ci", "kv/data/*"] == 2
+    assert "vault.approle_role/approle/bank" in declared.run("plan").out
