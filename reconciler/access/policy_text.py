@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from reconciler.core.values import parse_duration
 
 from .hcl import PolicyError, parse
-from .rules import LISTS, PARAMETERS, TTLS, Rule, Rules, Scalar, canonical, refused
+from .rules import LISTS, PARAMETERS, TTLS, Rule, Rules, Scalar, Value, canonical, refused
 
 # What the server makes of the attribute `policy`, which came before capabilities.
 _OLD_POLICIES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -100,17 +100,21 @@ def _scalar_text(path: str, name: str, value: Any) -> str:
     raise refused(path, f"{name} must be text")
 
 
-def _add_parameters(into: dict[str, list[Scalar]], path: str, name: str, value: Any) -> None:
+def _add_parameters(into: dict[str, list[Value]], path: str, name: str, value: Any) -> None:
     if not isinstance(value, tuple):
         raise refused(path, f"{name} must be a map of lists")
     for keys, allowed in value:
-        if len(keys) > 1 or not isinstance(allowed, list) or not all(isinstance(entry, Scalar) for entry in allowed):
-            raise refused(path, f"{name}: {keys[0]!r} must be a list of plain values")
+        if len(keys) > 1 or not isinstance(allowed, list) or not all(map(_is_value, allowed)):
+            raise refused(path, f"{name}: {keys[0]!r} must be a list of plain values, or of lists of them")
         into[keys[0]] = [*into.get(keys[0], ()), *allowed]
 
 
+def _is_value(entry: Any) -> bool:
+    return isinstance(entry, Scalar) or (isinstance(entry, list) and all(isinstance(part, Scalar) for part in entry))
+
+
 def _as_map(value: Any) -> Any:
-    """An attribute that we carry but do not read: repeated blocks become a list."""
+    """An attribute that we carry but do not read. Blocks with names of their own (`factor "a" {}`) become a map of those."""
     if isinstance(value, list):
         return [_as_map(entry) for entry in value]
     if not isinstance(value, tuple):
@@ -120,5 +124,6 @@ def _as_map(value: Any) -> Any:
         opened = _as_map(inner)
         for key in reversed(keys[1:]):
             opened = {key: opened}
-        made[keys[0]] = opened
+        earlier = made.get(keys[0])
+        made[keys[0]] = {**earlier, **opened} if len(keys) > 1 and isinstance(earlier, dict) else opened
     return made

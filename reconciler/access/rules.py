@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Required, cast
@@ -33,6 +33,8 @@ _MOMENT: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:[.,]
 _REFERENCE: Final = re.compile(r"\$\{\{ ref\('[^']+'\)\.\w+ \}\}")
 
 Scalar = str | int | float | bool
+Value = Scalar | list[Scalar]
+"""What a request may send for a parameter: a list is one value, whose order counts."""
 _CapabilitySet = Annotated[StringSet, WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(CAPABILITIES)}})]
 
 
@@ -42,8 +44,8 @@ class Rule(TypedDict, total=False):
 
     path: Required[str]
     capabilities: Required[_CapabilitySet]
-    allowed_parameters: dict[str, list[Scalar]]
-    denied_parameters: dict[str, list[Scalar]]
+    allowed_parameters: dict[str, list[Value]]
+    denied_parameters: dict[str, list[Value]]
     required_parameters: StringSet
     min_wrapping_ttl: Seconds
     max_wrapping_ttl: Seconds
@@ -118,7 +120,7 @@ def _normal_value(name: str, value: Any) -> Any:
     return tuple(sorted(set(value))) if name in LISTS else value
 
 
-def _unique(values: Iterable[Scalar]) -> list[Scalar]:
+def _unique(values: Iterable[Value]) -> list[Value]:
     return list(dict(sorted((canonical_json(value), value) for value in values)).values())
 
 
@@ -188,7 +190,7 @@ def _merge(first: Rule, second: Rule) -> Rule:
     return _in_order(made)
 
 
-def _merged_parameters(first: Mapping[str, list[Scalar]], second: Mapping[str, list[Scalar]]) -> dict[str, list[Scalar]]:
+def _merged_parameters(first: Mapping[str, list[Value]], second: Mapping[str, list[Value]]) -> dict[str, list[Value]]:
     made = {}
     for key in sorted({*first, *second}):
         ours, theirs = first.get(key), second.get(key)
@@ -200,9 +202,22 @@ def _merged_parameters(first: Mapping[str, list[Scalar]], second: Mapping[str, l
 def _block(rule: Rule) -> str:
     lines = [f"path {quote(rule['path'])} {{"]
     for name, value in rule.items():
-        if name != "path":
+        if name == "control_group":
+            lines += _control_group(value)
+        elif name != "path":
             lines.append(f"  {name} = {_hcl(value, '  ')}")
     return "\n".join([*lines, "}\n"])
+
+
+def _control_group(group: Any) -> Iterator[str]:
+    """Its factors are blocks with names, which the server does not take as a map."""
+    yield "  control_group = {"
+    for name, value in group.items():
+        if name == "factor" and isinstance(value, Mapping):
+            yield from (f"    factor {quote(label)} {_hcl(factor, '    ')}" for label, factor in value.items())
+        else:
+            yield f"    {name} = {_hcl(value, '    ')}"
+    yield "  }"
 
 
 def _hcl(value: Any, indent: str) -> str:

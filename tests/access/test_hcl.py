@@ -37,6 +37,7 @@ ATTRIBUTES = st.sampled_from(
         'required_parameters = ["a", "b"]',
         'allowed_parameters = { "a" = ["x", 1, true], "*" = [] }',
         'denied_parameters { b = ["y"] }',
+        'denied_parameters = { "b" = [["x", "y"], "z"] }',
         'mfa_methods = ["m"]',
         'expiration = "2099-01-01T00:00:00Z"',
         'list_scan_response_keys_filter_path = "{{ .path }}{{ .key }}"',
