@@ -16,11 +16,12 @@ def validate(settings: Settings) -> None:
 
     With no --env, every environment of the repository is checked.
     """
+    from reconciler.core.values import visible
     from reconciler.wiring.offline import validated
 
     for environment, objects, notes in validated(settings):
         for note in notes:
-            click.echo(f"note: {environment}: {note}")
+            click.echo(visible(f"note: {environment}: {note}"))
         click.echo(f"{environment}: {objects:,} objects, valid.")
 
 

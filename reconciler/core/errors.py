@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import NamedTuple
 
+from .values import visible
+
 
 def bug(error: BaseException) -> str:
     """What to say of an error that is a mistake of ours: where, but not its text, which may hold anything."""
@@ -26,7 +28,8 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         place = ": ".join(part for part in (self.where, self.address) if part)
         text = f"{place}: {self.what}" if place else self.what
-        return f"{text} ({self.remedy})" if self.remedy else text
+        # A line of its own in a CI log could be a command to it; what is said quotes names of pull requests.
+        return visible(f"{text} ({self.remedy})" if self.remedy else text)
 
 
 class ReconcilerError(Exception):

@@ -143,6 +143,13 @@ Text = Annotated[str, BeforeValidator(_text)]
 """A string for which the server's null means empty."""
 
 
+def visible(text: str) -> str:
+    """Text on one line in which nothing is drawn backwards, erased or coloured: names come from pull requests and servers."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in text)
+
+
 def canonical_json(value: Any) -> str:
     """One text for one value: sorted keys, no blanks, unicode kept. What digests and hashes are made of."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

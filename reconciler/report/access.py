@@ -7,8 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from reconciler.core.resource import server_values
-
-from .structures import visible
+from reconciler.core.values import visible
 
 SUBJECTS = 3  # names of those to whom the same happens; the rest is counted
 MOST = 100  # heads of a plan: the first apply of a large repository gives thousands access, and the JSON names them all

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.plan import Plan
+from reconciler.core.values import visible
 
 from .access import access_effects
 from .rows import TITLES, Row, rows, sentence
-from .structures import NONE, Detail, visible
+from .structures import NONE, Detail
 from .text import by_guard, first_few, lift, refusal_sentence, unknown_sentence
 
 LIMIT = 65_535

@@ -13,9 +13,9 @@ from reconciler.core.change import Action, Change, Field, differences
 from reconciler.core.plan import Plan
 from reconciler.core.resource import Spec
 from reconciler.core.secret import CHANGED, NOT_COMPARED, SHOWN
-from reconciler.core.values import show_duration
+from reconciler.core.values import show_duration, visible
 
-from .structures import Detail, rules, show, structures, visible
+from .structures import Detail, rules, show, structures
 
 SIGNS = {
     Action.CREATE: "+",

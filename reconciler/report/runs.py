@@ -9,9 +9,9 @@ from typing import Any
 from reconciler.core.change import Action
 from reconciler.core.plan import Plan
 from reconciler.core.run import AppliedVersion, ObjectRecord, RunRecord
+from reconciler.core.values import visible
 
 from .rows import recorded
-from .structures import visible
 from .text import detail_lines
 
 _LISTED = 60  # a screen or so; above that, what went wrong would be lost among what did not

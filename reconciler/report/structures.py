@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from reconciler.core.resource import KNOWN_AFTER_APPLY, server_values
-from reconciler.core.values import canonical_json, show_duration
+from reconciler.core.values import canonical_json, show_duration, visible
 
 NONE = "(none)"
 
@@ -21,13 +21,6 @@ class Detail(NamedTuple):
     label: str
     before: str
     after: str
-
-
-def visible(text: str) -> str:
-    """Text on one line in which nothing is drawn backwards, erased or coloured: names come from pull requests and servers."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in text)
 
 
 def show(value: Any) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 from reconciler.core.guard import Guard, Refusal
 from reconciler.core.plan import Plan, Unknown
+from reconciler.core.values import visible
 
 from .access import access_effects
 from .rows import IRREVERSIBLE, Row, rows, sentence
-from .structures import NONE, Detail, visible
+from .structures import NONE, Detail
 
 Paint = Callable[[str, str], str]
 """(text, style) -> text; styles: create, update, delete, danger, quiet, strong."""

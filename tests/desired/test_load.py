@@ -77,7 +77,7 @@ def test_documents_for_other_environments_are_left_out_and_not_evaluated() -> No
         ("kind: t.policy\nname: Upper", "2: t.policy/Upper: the server stores the name `Upper` as `upper` (write `upper`)"),
         ("kind: t.policy\nname: a/../b", "2: t.policy/a/../b: `a/../b` is no clean path"),
         ("kind: t.policy\nname: /a", "2: t.policy//a: `/a` is no clean path (no / at its ends, no // and no . or .. in it)"),
-        ('kind: t.policy\nname: "a\\tb"', "2: t.policy/a\tb: the name holds control characters"),
+        ('kind: t.policy\nname: "a\\tb"', "2: t.policy/a\\tb: the name holds control characters"),
         ("kind: t.policy\nname: p\nnamespace: ../x", "3: t.policy/p@primary/../x: `../x` is no clean path"),
         ("kind: t.policy\nname: p\ninstance: eu", "3: t.policy/p@eu: environment dev has no vault instance `eu` (known: primary)"),
         ("kind: t.bucket\nname: /p\ninstance: eu", "3: t.bucket//p@eu: environment dev has no aws instance `eu`"),
