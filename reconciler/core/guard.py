@@ -14,7 +14,7 @@ from .address import Address
 from .change import Action, Change
 from .kind import Kinds
 from .owned import Owned
-from .resource import fingerprint
+from .resource import dump, dump_fingerprint
 
 
 class Guard(StrEnum):
@@ -81,7 +81,7 @@ class Circumstances:
     owned: Mapping[Address, Owned]
     limits: Limits = USUAL
     desired: int = 1  # how many objects the commit declares
-    undone: Mapping[Address, str] = field(default_factory=dict)  # what a rollback took back, by fingerprint ("" = absence)
+    undone: Mapping[Address, Collection[str]] = field(default_factory=dict)  # what rollbacks took back, by fingerprint ("" = absence)
     instances: Collection[tuple[str, str]] = ()  # (backend, instance) that the environment declares
     complete: bool = True
     dirty: bool = False
@@ -104,6 +104,20 @@ def standing(
     """The refusals that neither `--allow` nor an approval lifts."""
     approvals = tuple(approvals)
     return tuple(one for one in found if one.guard not in allowed and not any(approval.lifts(one, today) for approval in approvals))
+
+
+def lifted(found: Iterable[Refusal], approvals: Iterable[Approval], today: datetime.date) -> Iterator[str]:
+    """What approval documents lift, for the reviewer, who would otherwise see a plan that nothing is wrong with."""
+    approvals = tuple(approvals)
+    by_approval: dict[Approval, list[str]] = {}
+    for refusal in found:
+        for approval in approvals:
+            if approval.lifts(refusal, today):
+                by_approval.setdefault(approval, []).append(refusal.address or "the whole plan")
+    for approval, addresses in by_approval.items():
+        more = f" and {len(addresses) - 1:,} more" if len(addresses) > 1 else ""
+        about = f"{approval.approver}: {approval.reason}, until {approval.expires}"
+        yield f"approval {approval.name} ({about}) lifts {approval.guard} for {addresses[0]}{more}"
 
 
 def _whole(changes: tuple[Change[Any], ...], about: Circumstances) -> Iterator[Refusal]:
@@ -166,8 +180,7 @@ def _single(change: Change[Any], about: Circumstances) -> Iterator[Refusal]:
         yield Refusal(Guard.TAKEOVER, address, "exists, differs, and no applied commit declared it")
     if change.deletes and (change.lifecycle.protect or (memory and memory.lifecycle.protect)):
         yield Refusal(Guard.PROTECTED, address, f"is protected (lifecycle.protect); {change.action} would remove it")
-    undone = about.undone.get(change.address)
-    if undone is not None and change.action not in (Action.ADOPT, Action.FORGET) and undone == _after(change):
+    if change.action not in (Action.ADOPT, Action.FORGET) and _after(change) in about.undone.get(change.address, ()):
         yield Refusal(Guard.ROLLED_BACK, address, "would restore what a rollback undid")
 
 
@@ -179,4 +192,4 @@ def _why(change: Change[Any], kinds: Kinds) -> str:
 
 
 def _after(change: Change[Any]) -> str:
-    return fingerprint(change.after) if change.after is not None else ""
+    return dump_fingerprint(dump(change.after) if change.after is not None else None)

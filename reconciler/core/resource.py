@@ -125,6 +125,11 @@ def fingerprint(spec: Spec, without: Collection[str] = ()) -> str:
     return hash_of({name: plain(value) for name, value in spec.__dict__.items() if name not in without})[:32]
 
 
+def dump_fingerprint(dumped: Mapping[str, Any] | None) -> str:
+    """The same of a spec as a ledger records it; empty for the absence of one."""
+    return hash_of(dumped)[:32] if dumped is not None else ""
+
+
 # What `${{ ref('ADDRESS').attribute }}` and `{ref: ADDRESS, attribute: A}` are kept as inside specs.
 _REFERENCE = re.compile(r"\$\{\{\s*ref\(\s*['\"]([^'\"]+)['\"]\s*\)\.(\w+)\s*\}\}")
 KNOWN_AFTER_APPLY = "(known after apply)"

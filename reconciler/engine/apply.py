@@ -7,19 +7,21 @@ end. Killed in between, the next plan reads the truth from the servers and knows
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.change import Action, Change
-from reconciler.core.errors import BackendError, LeaseLost, Missing, Refused, Stale
+from reconciler.core.errors import Missing, ReconcilerError, Refused, Stale
 from reconciler.core.kind import Names
-from reconciler.core.plan import Plan, change_json, stale_addresses
+from reconciler.core.plan import Plan, stale_addresses
 from reconciler.core.resource import ServerValue, fill_in
 from reconciler.core.run import ObjectRecord
+from reconciler.ledger.records import State
 
 from .execute import Outcome, Result, execute
 from .orders import Orders
-from .plan import Planned, make_plan, with_notes
+from .plan import Planned, make_plan
 from .record import began, claims, ended, records
 from .undo import undo
 from .world import Wish, World
@@ -54,24 +56,42 @@ def apply(world: World, wish: Wish, fence: int, orders: Orders, run: str) -> App
     Raises Refused (a guard said no, or it is not the plan that was reviewed); then nothing was written.
     """
     state, version = world.ledger.load()
-    planned = make_plan(world, wish, state, targets=orders.targets, allow=orders.allow, rolling_back=orders.sort == "rollback")
-    planned = _expected(planned, orders)
+    planned = make_plan(
+        world,
+        wish,
+        state,
+        targets=orders.targets,
+        reviewed=None if orders.expect_changes is None else {change["address"] for change in orders.expect_changes},
+        allow=orders.allow,
+        rolling_back=orders.sort == "rollback",
+    )
+    _must_be_expected(planned.plan, orders)
     if planned.plan.refusals:
         raise Refusal(planned.plan)
     if planned.plan.changes and not orders.confirm(planned.plan):
         return Applied(run, planned, declined=True)
+    with orders.finishing() as stopping:
+        return _run(world, wish, fence, orders, run, planned, (state, version), stopping)
+
+
+def _run(
+    world: World, wish: Wish, fence: int, orders: Orders, run: str, planned: Planned, read: tuple[State, str], stopping: Callable[[], bool]
+) -> Applied:
+    """Claim, write, record. `read`: the ledger as it was read, and its version."""
+    state, version = read
+    former = world.ledger.last_applied({change.address for change in planned.plan.changes}) if orders.sort == "rollback" else {}
     record = began(world, wish, orders, planned.plan, run, state)
     begun = state
     if planned.plan.changes:
         begun = replace(state, claims={**state.claims, **claims(world, planned.plan, run)}, runs=(record, *state.runs))
         version = world.ledger.save(begun, version, state, fence)
-    results = _carry_out(world, planned, orders)
+    results = _carry_out(world, planned, stopping)
     if orders.undo_on_failure and any(result.outcome is Outcome.FAILED for result in results):
-        results = undo(world.kinds, results, lambda change: _write(world, change))
-    last = ended(world, wish, orders, planned, begun, record, results)
+        results = undo(planned.order, results, lambda change: _write(world, change))
+    last = ended(world, wish, orders, planned, begun, record, results, former)
     try:
         world.ledger.save(last, version, begun, fence, objects=records(results))
-    except (BackendError, LeaseLost) as error:
+    except ReconcilerError as error:
         # What was written is written; the claims of the first head tell the next run what of it is ours.
         return Applied(run, planned, results, unrecorded=str(error))
     world.ledger.collect()
@@ -94,31 +114,23 @@ class StalePlan(Stale):
         super().__init__(message)
 
 
-def _expected(planned: Planned, orders: Orders) -> Planned:
+def _must_be_expected(plan: Plan, orders: Orders) -> None:
     """Hold the plan against what was reviewed. Raises StalePlan."""
-    plan = planned.plan
     if orders.expect_digest and plan.digest != orders.expect_digest:
         raise StalePlan(plan, f"the plan is now {plan.digest}, not {orders.expect_digest} as reviewed: plan and review again")
-    if orders.expect_changes is None:
-        return planned
-    stale = stale_addresses(orders.expect_changes, map(change_json, plan.changes))
+    stale = stale_addresses(orders.expect_changes or (), plan.shown)
     if stale:
         raise StalePlan(plan, "the saved plan is stale; these changes would come out otherwise now: " + ", ".join(stale))
-    reviewed = {change["address"] for change in orders.expect_changes}
-    kept = tuple(change for change in plan.changes if str(change.address) in reviewed)
-    extra = tuple(str(change.address) for change in plan.changes if str(change.address) not in reviewed)
-    notes = [f"{address}: changed since the plan was saved; not applied" for address in extra]
-    return with_notes(replace(planned, plan=replace(plan, changes=kept)), notes)
 
 
-def _carry_out(world: World, planned: Planned, orders: Orders) -> tuple[Result, ...]:
+def _carry_out(world: World, planned: Planned, stopping: Callable[[], bool]) -> tuple[Result, ...]:
     def write(change: Change[Any]) -> Change[Any]:
         return _write(world, _completed(world, planned, change))
 
     def progress(done: int, total: int) -> None:
         world.progress("applying", done, total)
 
-    return execute(planned.plan.changes, planned.order, write, stopping=orders.stopping, progress=progress)
+    return execute(planned.plan.changes, planned.order, write, stopping=stopping, progress=progress)
 
 
 def _write(world: World, change: Change[Any]) -> Change[Any]:

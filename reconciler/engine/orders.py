@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,5 +22,6 @@ class Orders:
     expect_digest: str = ""
     expect_changes: tuple[Mapping[str, Any], ...] | None = None  # a saved plan's
     undo_on_failure: bool = False
-    stopping: Callable[[], bool] = lambda: False
+    finishing: Callable[[], AbstractContextManager[Callable[[], bool]]] = lambda: nullcontext(lambda: False)
+    """Entered when writing begins: until its end an interruption only makes what it yields true."""
     confirm: Callable[[Plan], bool] = lambda _plan: True

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.address import Address, Place
+from reconciler.core.address import Address
 from reconciler.core.change import Action, Change
 from reconciler.core.diff import Difference, Survey, diff
-from reconciler.core.errors import Invalid, Problem, Usage
-from reconciler.core.guard import Circumstances, refusals, standing
-from reconciler.core.kind import Kinds, Names, Ref
-from reconciler.core.order import Graph, Index, graph, in_order
+from reconciler.core.errors import Usage
+from reconciler.core.guard import Circumstances, Refusal, lifted, refusals, standing
+from reconciler.core.kind import Kinds, Names
+from reconciler.core.order import Graph, graph, in_order
 from reconciler.core.owned import Owned
 from reconciler.core.plan import Header, Plan
 from reconciler.core.resource import Resource, ServerValue, fill_in, server_values
@@ -22,17 +22,18 @@ from reconciler.ledger.records import State
 from .access import access_of
 from .access_lints import lint_notes
 from .lockout import self_lockout, written_last
+from .references import check_references
 from .survey import Ahead, survey, unknowns, wanted
 from .world import Wish, World
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, and what its apply needs: the order, and the specs as they were compared."""
+    """A plan, and what its apply needs: the order, and what was compared and found equal."""
 
     plan: Plan
     order: Graph
-    resources: Mapping[Address, Resource[Any]]
+    unchanged: Mapping[Address, Resource[Any]]
     values: Mapping[Address, tuple[ServerValue, ...]]
     known: Mapping[ServerValue, str]
 
@@ -44,24 +45,50 @@ def make_plan(
     *,
     ahead: Ahead | None = None,
     targets: Collection[Address] = (),
+    reviewed: Collection[str] | None = None,
     allow: Collection[str] = (),
     rolling_back: bool = False,
 ) -> Planned:
-    """Compare a commit with live. Writes nothing. Raises Invalid for references to what will not exist."""
+    """Compare a commit with live. Writes nothing. Raises Invalid for references to what will not exist.
+
+    `targets`, and the addresses of a saved plan that was `reviewed`, narrow it; what is left out is not asked of the guards.
+    """
     values = {address: found for address, found in _values(wish) if found}
     names = wanted(world.kinds, _addresses(world.kinds, wish, state, values))
     readings = ahead.survey(names) if ahead else survey(world.kinds, names, world.clients, state.declared, world.progress)
-    notes = [*wish.notes, *_check_references(world.kinds, wish, readings, values)]
     resources, known, found = _compare(world, wish, state, readings, values)
-    order = graph(world.kinds, found.changes, _waits(values))
     changes = {change.address: change for change in found.changes}
+    notes = {*wish.notes, *found.notes, *check_references(world.kinds, wish, readings, values, changes)}
+    order = graph(world.kinds, found.changes, _waits(values))
     order = _narrowed(order, targets, {*wish.resources, *state.owned}) if targets else order
+    if reviewed is not None:
+        notes |= {f"{address}: not in the plan that was saved, so not applied" for address in order if str(address) not in reviewed}
+        order = _only(order, reviewed)
     own = self_lockout(world, wish, readings, [changes[address] for address in order])
     order = written_last(order, own.policies)
     ordered = tuple(changes[address] for address in in_order(order))
     lints = lint_notes(wish.resources, readings, ordered)
     missing = unknowns(world.kinds, readings, found.unknown)
-    about = Circumstances(
+    found_refusals = refusals(ordered, _circumstances(world, wish, state, own.refusals, complete=not missing, rolling_back=rolling_back))
+    today = world.now().date()
+    notes |= {*_uncompared(world.kinds, resources, state.owned), *lifted(found_refusals, wish.approvals, today), *lints}
+    plan = Plan(
+        Header(wish.project, wish.environment, wish.commit, wish.dirty),
+        ordered,
+        unchanged=found.unchanged,
+        unmanaged=found.unmanaged,
+        refusals=standing(found_refusals, allow, wish.approvals, today),
+        unknown=missing,
+        notes=tuple(sorted(notes)),
+        access=access_of(readings, ordered, world.now()),
+    )
+    return Planned(plan, order, _settled(resources, found, targets, reviewed), values, known)
+
+
+def _circumstances(
+    world: World, wish: Wish, state: State, locked_out: tuple[Refusal, ...], *, complete: bool, rolling_back: bool
+) -> Circumstances:
+    return Circumstances(
         kinds=world.kinds,
         owned=state.owned,
         limits=wish.limits.stricter(state.limits) if state.limits else wish.limits,
@@ -70,22 +97,21 @@ def make_plan(
         undone={} if rolling_back else state.undone,
         astray=wish.astray(state.applied[-1]) if state.applied and not rolling_back else "",
         instances=wish.instances,
-        complete=not missing,
+        complete=complete,
         dirty=wish.unsaved,
-        locked_out=own.refusals,
+        locked_out=locked_out,
     )
-    stands = standing(refusals(ordered, about), allow, wish.approvals, world.now().date())
-    plan = Plan(
-        Header(wish.project, wish.environment, wish.commit, wish.dirty),
-        ordered,
-        unchanged=found.unchanged,
-        unmanaged=found.unmanaged,
-        refusals=stands,
-        unknown=missing,
-        notes=tuple(sorted({*notes, *found.notes, *_uncompared(world.kinds, resources, state.owned), *lints})),
-        access=access_of(readings, ordered, world.now()),
-    )
-    return Planned(plan, order, resources, values, known)
+
+
+def _settled(
+    resources: Mapping[Address, Resource[Any]], found: Difference, targets: Collection[Address], reviewed: Collection[str] | None
+) -> Mapping[Address, Resource[Any]]:
+    """What the apply may take as done: compared, found equal, and not beside what was asked for."""
+    if reviewed is not None:
+        return {}
+    open_ones = {*(change.address for change in found.changes), *found.unknown}
+    asked = targets or resources
+    return {address: resource for address, resource in resources.items() if address in asked and address not in open_ones}
 
 
 def _uncompared(kinds: Kinds, resources: Mapping[Address, Resource[Any]], owned: Mapping[Address, Owned]) -> Iterator[str]:
@@ -115,40 +141,6 @@ def _addresses(kinds: Kinds, wish: Wish, state: State, values: Mapping[Address, 
     for address, ref in wish.dangling:
         if ref.kind in kinds:
             yield Address(ref.kind, ref.name, address.place)
-
-
-def _check_references(kinds: Kinds, wish: Wish, readings: Survey, values: Mapping[Address, tuple[ServerValue, ...]]) -> list[str]:
-    """References that the commit does not answer, looked up on the server. Returns notes; raises Invalid."""
-    index = Index(Address(kind, name, place) for (kind, place), reading in readings.items() for name in {*reading.live, *reading.seen})
-    problems, notes = [], []
-    for address, ref in wish.dangling:
-        if _stands(kinds, readings, index, address.place, ref):
-            continue
-        what = f"{ref.field} names {ref.kind}/{ref.name}, which neither the commit nor the server has"
-        if ref.soft and not wish.strict:
-            notes.append(f"{address}: {what}")
-        else:
-            origin = wish.resources[address].origin
-            problems.append(Problem(str(origin), str(address), what, f"declare it, or correct {ref.field}"))
-    for address, found in values.items():
-        for value in found:
-            live = readings[value.address.kind, value.address.place].live if value.address.kind in kinds else {}
-            if value.address not in wish.resources and value.address.name not in live:
-                origin = wish.resources[address].origin
-                what = f"{value} names an object that neither the commit nor the server has"
-                problems.append(Problem(str(origin), str(address), what, "declare it, or correct the address"))
-    if problems:
-        raise Invalid(problems)
-    return notes
-
-
-def _stands(kinds: Kinds, readings: Survey, index: Index, place: Place, ref: Ref) -> bool:
-    kind, reading = kinds.get(ref.kind), readings.get((ref.kind, place))
-    if kind is None or reading is None:
-        return False
-    if kind.is_builtin(ref.name) or index.find(place, ref):
-        return True
-    return any(gap.covers(ref.name) or gap.covers(f"{ref.name}/") for gap in reading.gaps)
 
 
 def _compare(
@@ -216,10 +208,12 @@ def _narrowed(order: Graph, targets: Iterable[Address], known: Collection[Addres
     return kept
 
 
-def with_notes(planned: Planned, notes: Iterable[str]) -> Planned:
-    """The same plan with more to say."""
-    plan = planned.plan
-    return replace(planned, plan=replace(plan, notes=tuple(sorted({*plan.notes, *notes}))))
+def _only(order: Graph, reviewed: Collection[str]) -> Graph:
+    """The part of a graph that was reviewed. What waited for something by way of what is left out still waits for it."""
+    through: Graph = {}
+    for address in in_order(order):
+        through[address] = set().union(*({one} if str(one) in reviewed else through[one] for one in order[address]))
+    return {address: before for address, before in through.items() if str(address) in reviewed}
 
 
-__all__ = ["Change", "Names", "Planned", "make_plan", "with_notes"]
+__all__ = ["Change", "Names", "Planned", "make_plan"]

@@ -12,7 +12,7 @@ from reconciler.core.diff import kept_value, leave_out
 from reconciler.core.kind import AnyKind
 from reconciler.core.owned import Claim, Owned
 from reconciler.core.plan import Plan
-from reconciler.core.resource import Resource, dump, fingerprint
+from reconciler.core.resource import Resource, dump, dump_fingerprint, fingerprint
 from reconciler.core.run import ObjectRecord, RunRecord
 from reconciler.core.secret import Secret
 from reconciler.ledger.records import State
@@ -22,6 +22,9 @@ from .execute import Outcome, Result
 from .orders import Orders
 from .plan import Planned
 from .world import Wish, World
+
+Former = Mapping[Address, Mapping[str, Any] | None]
+"""What was last declared of objects, as ledgers record it."""
 
 
 def began(world: World, wish: Wish, orders: Orders, plan: Plan, run: str, state: State) -> RunRecord:
@@ -52,24 +55,68 @@ def claims(world: World, plan: Plan, run: str) -> dict[Address, Claim]:
     }
 
 
-def ended(world: World, wish: Wish, orders: Orders, planned: Planned, state: State, begun: RunRecord, results: tuple[Result, ...]) -> State:
-    """The ledger after the run. Pure, but for the clock."""
-    outcome = _verdict(results)
-    record = begun._replace(finished=_now(world), outcome=outcome, summary=planned.plan.summary)
+def ended(
+    world: World,
+    wish: Wish,
+    orders: Orders,
+    planned: Planned,
+    state: State,
+    begun: RunRecord,
+    results: tuple[Result, ...],
+    former: Former,
+) -> State:
+    """The ledger after the run. `former`: what a rollback takes back, as it was declared. Pure, but for the clock."""
+    record = begun._replace(finished=_now(world), outcome=_verdict(results), summary=planned.plan.summary)
     # Marks are asked for at the end: two values generated at one path move each other's version.
     done = [_remarked(world, result.change) for result in results if result.outcome is Outcome.APPLIED]
-    owned, declared, undone = dict(state.owned), dict(state.declared), dict(state.undone)
+    owned, declared = dict(state.owned), dict(state.declared)
     for change in done:
         _own(world.kinds[change.address.kind], change, owned, declared, record.id)
-        undone.pop(change.address, None)
-        if orders.sort == "rollback" and change.action not in (Action.ADOPT, Action.FORGET):
-            undone[change.address] = fingerprint(change.before) if change.before is not None else ""
     _refresh(world, planned, owned, record.id)
-    settled = {result.change.address for result in results if result.outcome is not Outcome.FAILED}
-    claims = {address: claim for address, claim in state.claims.items() if address not in settled and address not in owned}
-    runs = (record, *(run for run in state.runs if run.id != record.id))
-    ended = replace(state, owned=owned, declared=declared, undone=undone, claims=claims, runs=runs, limits=wish.limits)
-    return after_run(ended, record, partial=bool(orders.targets) or orders.expect_changes is not None)
+    partial = bool(orders.targets) or orders.expect_changes is not None
+    claims = _open_claims(state, results, partial=partial or not planned.plan.complete)
+    ended = replace(
+        state,
+        owned=owned,
+        declared=declared,
+        undone=_undone(state, done, former) if orders.sort == "rollback" else _without(state.undone, done),
+        claims={address: claim for address, claim in claims.items() if address not in owned},
+        runs=(record, *(run for run in state.runs if run.id != record.id)),
+        limits=wish.limits,
+    )
+    return after_run(ended, record, partial=partial)
+
+
+def _open_claims(state: State, results: tuple[Result, ...], *, partial: bool) -> dict[Address, Claim]:
+    """The claims of what failed half-way; after a partial look, also of what was not looked at.
+
+    Any other came to nothing. Kept, it would make ours what somebody else makes there one day.
+    """
+    outcomes = {result.change.address: result.outcome for result in results}
+    left = Outcome.FAILED if partial else None
+    return {address: claim for address, claim in state.claims.items() if outcomes.get(address, left) is Outcome.FAILED}
+
+
+def _without(undone: Mapping[Address, tuple[str, ...]], done: Iterable[Change[Any]]) -> dict[Address, tuple[str, ...]]:
+    gone = {change.address for change in done}
+    return {address: prints for address, prints in undone.items() if address not in gone}
+
+
+def _undone(state: State, done: Iterable[Change[Any]], former: Former) -> dict[Address, tuple[str, ...]]:
+    """What this rollback took back, beside what earlier ones did: a second one must not make the first one's welcome again."""
+    undone = dict(state.undone)
+    for change in done:
+        if change.action not in (Action.ADOPT, Action.FORGET):
+            found, back = _dump(change.before), dump_fingerprint(_dump(change.after))
+            # As it was declared, since live may be spelled otherwise and shows no secrets; and as it was found, since a run
+            # that was killed left no record.
+            taken = (dump_fingerprint(former.get(change.address, found)), dump_fingerprint(found))
+            undone[change.address] = tuple(dict.fromkeys((*undone.get(change.address, ()), *(one for one in taken if one != back))))
+    return undone
+
+
+def _dump(spec: Any) -> dict[str, Any] | None:
+    return dump(spec) if spec is not None else None
 
 
 def _remarked(world: World, change: Change[Any]) -> Change[Any]:
@@ -111,10 +158,9 @@ def _memory(kind: AnyKind, address: Address, spec: Any, holder: Change[Any] | Re
 
 def _refresh(world: World, planned: Planned, owned: dict[Address, Owned], run: str) -> None:
     """An unchanged object may have another lifecycle now: the last applied one decides from here on."""
-    changing = {change.address for change in planned.plan.changes}
-    for address, resource in planned.resources.items():
+    for address, resource in planned.unchanged.items():
         before = owned.get(address)
-        if before is not None and address not in changing:
+        if before is not None:
             fresh = _memory(world.kinds[address.kind], address, resource.spec, resource, before.run, before)
             if fresh != before:
                 owned[address] = fresh._replace(run=run)
@@ -125,8 +171,8 @@ def records(results: Iterable[Result]) -> tuple[ObjectRecord, ...]:
         ObjectRecord(
             str(result.change.address),
             result.change.action.value,
-            dump(result.change.before) if result.change.before is not None else None,
-            dump(result.change.after) if result.change.after is not None else None,
+            _dump(result.change.before),
+            _dump(result.change.after),
             result.outcome.value,
             result.error,
         )

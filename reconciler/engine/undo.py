@@ -6,19 +6,26 @@ from collections.abc import Callable
 from typing import Any
 
 from reconciler.core.change import Action, Change
-from reconciler.core.kind import Kinds
-from reconciler.core.order import graph
+from reconciler.core.order import Graph
 
 from .execute import Outcome, Result, execute
 
 
-def undo(kinds: Kinds, results: tuple[Result, ...], write: Callable[[Change[Any]], Change[Any]]) -> tuple[Result, ...]:
-    """Take back what was applied, in reverse, and return the results as they are then.
+def undo(order: Graph, results: tuple[Result, ...], write: Callable[[Change[Any]], Change[Any]]) -> tuple[Result, ...]:
+    """Take back what was applied, in reverse of the order it was done in, and return the results as they are then.
 
     What this run itself created may be deleted whatever it holds: nobody had it before.
     """
     backwards = [_reversed(result.change) for result in results if result.outcome is Outcome.APPLIED]
-    return _merged(results, execute(backwards, graph(kinds, backwards), write))
+    return _merged(results, execute(backwards, _turned(order), write))
+
+
+def _turned(order: Graph) -> Graph:
+    turned: Graph = {address: set() for address in order}
+    for address, before in order.items():
+        for one in before:
+            turned[one].add(address)
+    return turned
 
 
 _OPPOSITE = {

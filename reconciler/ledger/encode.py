@@ -61,7 +61,7 @@ def _as_it_is(value: Any) -> Any:
 
 OWNED: Section[Owned] = Section("owned", _owned_out, _owned_in)
 CLAIMS: Section[Claim] = Section("claims", list, lambda written: Claim(*written))
-UNDONE: Section[str] = Section("undone", _as_it_is, str)
+UNDONE: Section[tuple[str, ...]] = Section("undone", list, tuple)
 DECLARED: Section[Any] = Section("declared", _as_it_is, _as_it_is)
 SECTIONS: tuple[Section[Any], ...] = (OWNED, CLAIMS, UNDONE, DECLARED)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -103,6 +103,18 @@ class Ledger:
             for run in runs:
                 records = _objects(texts[run.chunk]) if quoted in texts[run.chunk] else ()
                 yield from (AppliedVersion(run, record) for record in records if record.address == name and record.outcome == "applied")
+
+    def last_applied(self, addresses: Collection[Address]) -> dict[Address, Mapping[str, Any] | None]:
+        """What the latest run that changed each object left there, as it was recorded. Without those that no run changed."""
+        wanted = {str(address): address for address in addresses}
+        found: dict[Address, Mapping[str, Any] | None] = {}
+        for run in self.runs() if wanted else ():
+            for record in self.run_changes(run):
+                if record.outcome == "applied" and record.address in wanted:
+                    found[wanted.pop(record.address)] = record.after
+            if not wanted:
+                break
+        return found
 
     def collect(self) -> None:
         """Delete chunks that neither the head just saved nor the one before it names. A failure is only logged.

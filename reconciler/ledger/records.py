@@ -18,8 +18,8 @@ class State:
 
     owned: Mapping[Address, Owned] = field(default_factory=dict)
     claims: Mapping[Address, Claim] = field(default_factory=dict)
-    undone: Mapping[Address, str] = field(default_factory=dict)
-    """What a rollback took back, by fingerprint ("": it made the object absent)."""
+    undone: Mapping[Address, tuple[str, ...]] = field(default_factory=dict)
+    """What rollbacks took back, by fingerprints of what was declared ("": that it was absent)."""
     declared: Mapping[Address, Any] = field(default_factory=dict)
     """Specs (JSON) of kinds that have no remote system: what was last applied is their live state."""
     runs: tuple[RunRecord, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import getpass
+import logging
 import signal
 import socket
 import time
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from reconciler.ledger.shelf import Shelf
 
     from .saved import SavedPlan
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -84,13 +87,16 @@ class Session:
             expect_digest=expect_digest,
             expect_changes=saved.changes if saved else None,
             undo_on_failure=undo_on_failure,
-            stopping=lambda: self.interrupted,
+            finishing=self._finishing,
             confirm=confirm,
         )
 
     def apply(self, orders: Orders, lock_timeout: float) -> Applied:
-        """Apply under the lock. On Ctrl-C what is in flight finishes, and what was done is recorded."""
-        with self.locked(orders.actor, lock_timeout) as fence, self._catching_ctrl_c():
+        """Apply under the lock. On Ctrl-C what is in flight finishes, and what was done is recorded.
+
+        Before the first write it raises KeyboardInterrupt, and SIGTERM does too: so the lock is given back.
+        """
+        with _on_signals(_abort), self.locked(orders.actor, lock_timeout) as fence:
             return apply(self.world, self.wish, fence, orders, self.run)
 
     @contextmanager
@@ -102,16 +108,14 @@ class Session:
             yield lease.fence
 
     @contextmanager
-    def _catching_ctrl_c(self) -> Iterator[None]:
+    def _finishing(self) -> Iterator[Callable[[], bool]]:
         def stop(_signal: int, _frame: FrameType | None) -> None:
+            if not self.interrupted:
+                log.warning("interrupted: what is under way is finished and recorded, the rest is not begun")
             self.interrupted = True
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, earlier in before.items():
-                signal.signal(number, earlier)
+        with _on_signals(stop):
+            yield lambda: self.interrupted
 
     def about(self) -> str:
         """The instances, in words."""
@@ -139,6 +143,20 @@ class Session:
     def break_lock(self) -> bool:
         """Free the lock, whoever holds it."""
         return self.lock.break_() is not None
+
+
+@contextmanager
+def _on_signals(react: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, react) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def _abort(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _addresses(texts: Collection[str]) -> tuple[Address, ...]:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from reconciler.core.address import Address, Place
 from reconciler.core.change import Action, Change
-from reconciler.core.guard import Approval, Circumstances, Guard, Limits, Refusal, refusals, standing
+from reconciler.core.guard import Approval, Circumstances, Guard, Limits, Refusal, lifted, refusals, standing
 from reconciler.core.owned import Owned
-from reconciler.core.resource import Lifecycle, fingerprint
+from reconciler.core.resource import Lifecycle, dump, dump_fingerprint
 
 from .kinds import KINDS, BoxSpec, LooseSpec, ShelfSpec, box, change, shelf
 
@@ -182,7 +182,7 @@ def test_the_protected_are_not_taken_away(action: Action, now: Lifecycle, last: 
 
 def test_what_a_rollback_undid_is_not_restored() -> None:
     back = change(box("a"), BoxSpec(), BoxSpec(ttl=1))
-    undone = {box("a"): fingerprint(BoxSpec(ttl=1))}
+    undone = {box("a"): [dump_fingerprint(dump(BoxSpec(ttl=3))), dump_fingerprint(dump(BoxSpec(ttl=1)))]}
     assert guards([back], about(undone=undone)) == [Guard.ROLLED_BACK]
     assert guards([change(box("a"), BoxSpec(), BoxSpec(ttl=2))], about(undone=undone)) == []
     assert guards([change(box("b"), BoxSpec(), BoxSpec(ttl=1))], about(undone=undone)) == []
@@ -190,7 +190,7 @@ def test_what_a_rollback_undid_is_not_restored() -> None:
 
 
 def test_a_delete_that_a_rollback_undid_is_not_repeated() -> None:
-    undone = {box("a"): ""}
+    undone = {box("a"): [""]}
     assert guards([change(box("a"), BoxSpec(), None)], about(undone=undone)) == [Guard.ROLLED_BACK]
     assert guards([change(box("a"), BoxSpec(), None, Action.FORGET)], about(undone=undone)) == []
 
@@ -227,6 +227,17 @@ def test_each_guard_is_lifted_singly_by_an_approval(guard: Guard) -> None:
 def test_an_approval_holds_for_its_objects_until_its_date(pattern: str, expires: datetime.date, lifted: bool) -> None:
     refusal = Refusal(Guard.IRREVERSIBLE, "test.box/a", "")
     assert standing([refusal], (), [Approval("x", "irreversible", pattern, expires)], TODAY) == (() if lifted else (refusal,))
+
+
+def test_what_approvals_lift_is_said_once_an_approval() -> None:
+    approvals = [Approval(guard, guard, "*", TODAY, "ann", "tidying") for guard in ("irreversible", "dirty", "replace")]
+    found = [Refusal(Guard.IRREVERSIBLE, "test.box/a", ""), Refusal(Guard.IRREVERSIBLE, "test.box/b", ""), Refusal(Guard.DIRTY, "", "")]
+    about = f"(ann: tidying, until {TODAY})"
+    assert list(lifted(found, iter(approvals), TODAY)) == [
+        f"approval irreversible {about} lifts irreversible for test.box/a and 1 more",
+        f"approval dirty {about} lifts dirty for the whole plan",
+    ]
+    assert not list(lifted(found, approvals, TODAY + DAY))
 
 
 def test_nothing_is_lifted_unasked() -> None:

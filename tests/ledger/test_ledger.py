@@ -29,7 +29,7 @@ FULL = State(
         Address("aws.secret", "genesis/grün"): Owned(kept={"value": {"source": "env:X", "mark": "m1"}}, run="r1"),
     },
     claims={Address("vault.policy", "claimed"): Claim("f1", "r1")},
-    undone={Address("vault.policy", "gone"): "", Address("vault.policy", "back"): "f2"},
+    undone={Address("vault.policy", "gone"): ("",), Address("vault.policy", "back"): ("f2", "f3")},
     declared={Address("webhook", "deploy"): {"url": "https://example.com", "events": ["a", "b"], "deep": {"x": None}}},
     runs=(RunRecord("r1", "apply", "c2", "c1", "2026-01-01T00:00:00Z", actor="ann", summary={"create": 2}),),
     applied=("c1", "c2"),
@@ -297,6 +297,9 @@ def test_every_applied_version_of_an_object_is_found_over_all_runs(folder: FileS
     assert [(one.run.id, one.record.after) for one in found] == [(f"r{n}", {"ttl": n}) for n in reversed(range(count)) if n % 2]
     assert [one.run.id for one in ledger.versions(Address("vault.policy", "c"))] == [f"r{n}" for n in reversed(range(count)) if n % 3 == 0]
     assert list(ledger.versions(Address("vault.policy", "never"))) == []
+    c = max(number for number in range(count) if number % 3 == 0)
+    latest = ledger.last_applied([Address("vault.policy", name) for name in ("a", "c", "never")])
+    assert latest == {Address("vault.policy", "a"): {"ttl": count - 2}, Address("vault.policy", "c"): {"ttl": c}}
 
 
 def test_history_is_never_collected(folder: FileShelf) -> None:
