@@ -18,13 +18,16 @@ def repository(folder: Path, policies: int, roles: int) -> Path:
         documents = [_policy(number) for number in range(part, policies, FOLDERS)]
         documents += [_role(number, policies) for number in range(part, roles, FOLDERS)]
         (desired / f"team-{part:02}.yaml").write_text("---\n".join(documents))
-    for arguments in (
-        ["init", "-q"],
-        ["add", "-A"],
-        ["-c", "user.name=bench", "-c", "user.email=bench@localhost", "commit", "-qm", "Bench"],
-    ):
-        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    committed(folder, "Bench")
     return folder
+
+
+def committed(folder: Path, message: str) -> None:
+    """Commit all that is there."""
+    author = ("-c", "user.name=bench", "-c", "user.email=bench@localhost")
+    for arguments in (("add", "-A"), (*author, "commit", "-qm", message)):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
 
 
 def _policy(number: int) -> str:
