@@ -1,0 +1,102 @@
+"""What each sort of secret must be able to do for the machine. One file a strategy; all of them fulfil this protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from ..core.errors import ReconcilerError
+from .seen import Probe
+from .state import Kept
+
+
+class Fenced(ReconcilerError):
+    """The target has seen a fence as new as ours: another rotator is ahead, or did this very thing."""
+
+
+class Definite(ReconcilerError):
+    """The target says no, for certain: trying the same again is no use. Anything else that goes wrong may pass."""
+
+
+class Call(NamedTuple):
+    """On whose behalf a target is changed."""
+
+    secret: str
+    rid: str
+    fence: int
+    urgent: bool = False
+    """Something leaked: sessions that were opened with the old value end too."""
+
+
+class Strategy(Protocol):
+    """One secret's way of being made, made good, tried and ended. Errors are ReconcilerErrors without values."""
+
+    @property
+    def target(self) -> str:
+        """What is changed, by a name that the caps count; empty where nothing is."""
+        ...
+
+    @property
+    def tested(self) -> bool:
+        """Whether `probe` can tell."""
+        ...
+
+    def make(self, main: Mapping[str, str] | None) -> dict[str, str]:
+        """A new value, of which nobody knows yet. It leaves alone what of `main` is not rotated."""
+        ...
+
+    def identity(self, value: Mapping[str, str]) -> str:
+        """Whom a value logs in as, where another value can do so later; else empty."""
+        ...
+
+    def ends(self, value: Mapping[str, str]) -> bool:
+        """Whether this value can be ended at the target, and is ours to end."""
+        ...
+
+    def apply(self, call: Call, value: Kept, previous: Kept | None) -> None:
+        """Have the target accept a value. Doing it again is fine. Raises Fenced, Definite."""
+        ...
+
+    def probe(self, call: Call, value: Kept) -> Probe:
+        """Whether the target accepts a value now."""
+        ...
+
+    def revoke(self, call: Call, value: Kept) -> None:
+        """Have the target refuse a value. Doing it again is fine. Raises Fenced, Definite."""
+        ...
+
+    def fence(self, secret: str) -> int | None:
+        """The newest fence that the target has seen of a secret; None where it keeps none."""
+        ...
+
+    def known_ids(self) -> tuple[str, ...]:
+        """What the issuer of values has issued so far; empty where values are ours."""
+        ...
+
+    def completed(self, value: Kept, known: tuple[str, ...]) -> tuple[Kept, tuple[str, ...]] | None:
+        """The pending value with what its issuer added, and what it issued beside that by mistake; None where nothing is added."""
+        ...
+
+    def alive(self, ids: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the doomed that are still good."""
+        ...
+
+    def discard(self, call: Call, id: str) -> None:
+        """End what was issued by mistake."""
+        ...
+
+
+class OwnValue:
+    """The part of a strategy whose values are made here, and not by an issuer."""
+
+    def known_ids(self) -> tuple[str, ...]:
+        return ()
+
+    def completed(self, value: Kept, known: tuple[str, ...]) -> tuple[Kept, tuple[str, ...]] | None:
+        return None
+
+    def alive(self, ids: tuple[str, ...]) -> tuple[str, ...]:
+        return ()
+
+    def discard(self, call: Call, id: str) -> None:
+        raise AssertionError("nothing is issued here that could be discarded")
