@@ -82,7 +82,7 @@ def finished(state: State, seen: Seen, now: int) -> Record:
 
 def aborting(state: State, seen: Seen, now: int) -> Action:
     pending, main, old = pending_of(state), seen.main, state.previous
-    if not state.terms.tested:
+    if not state.terms.tested or not state.terms.undoes:
         return aborted(state, seen, now)
     if not state.terms.both:
         good, said = (main, seen.live) if main is not None else (old, seen.previous)

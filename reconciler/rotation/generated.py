@@ -25,6 +25,7 @@ class Generated(OwnValue):
 
     target = ""
     tested = False
+    undoes = True
 
     def __init__(self, generate: Generate, random: Random) -> None:
         self._generate = generate

@@ -150,12 +150,13 @@ def terms(job: Job, main: Kept | None) -> Terms:
         both=job.spec.both,
         tested=job.strategy.tested,
         ends=main is not None and job.strategy.ends(main.value),
+        undoes=job.strategy.undoes,
         budget=job.policy.retries,
     )
 
 
 def calling(job: Job, state: State) -> Call:
-    return Call(job.fence_name, state.rid, state.fence, urgent=bool(state.leaked))
+    return Call(job.fence_name, state.rid, state.fence, urgent=bool(state.leaked), known=state.known_ids)
 
 
 def _kept(job: Job, held: Held | None) -> Kept | None:

@@ -98,6 +98,8 @@ class Terms(NamedTuple):
     """The target can be asked whether it accepts a value."""
     ends: bool = False
     """The old value is ended on a target; without one, it ends with its last reader."""
+    undoes: bool = True
+    """A value that was applied can be taken back; a version of a key cannot."""
     budget: int = 5
 
 

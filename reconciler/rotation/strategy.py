@@ -26,6 +26,8 @@ class Call(NamedTuple):
     fence: int
     urgent: bool = False
     """Something leaked: sessions that were opened with the old value end too."""
+    known: tuple[str, ...] = ()
+    """What the issuer had issued before this rotation began."""
 
 
 class Strategy(Protocol):
@@ -39,6 +41,11 @@ class Strategy(Protocol):
     @property
     def tested(self) -> bool:
         """Whether `probe` can tell."""
+        ...
+
+    @property
+    def undoes(self) -> bool:
+        """Whether a value that was applied can be taken back."""
         ...
 
     def make(self, main: Mapping[str, str] | None) -> dict[str, str]:

@@ -1,0 +1,70 @@
+"""database: PostgreSQL passwords. With two users they alternate, so that old and new are good at once; one user has no overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..backends.postgres import Postgres
+from .generated import Random
+from .seen import Probe
+from .state import Kept
+from .strategy import Call, Fenced, OwnValue
+from .targets import Generate, Target
+
+
+class Database(OwnValue):
+    """The users of one application in one database."""
+
+    tested = True
+    undoes = True
+
+    def __init__(self, target: Target, generate: Generate, server: Postgres, random: Random) -> None:
+        self._spec = target
+        self._generate = generate
+        self._server = server
+        self._random = random
+
+    @property
+    def target(self) -> str:
+        return f"postgresql {self._spec.dsn}"
+
+    def make(self, main: Mapping[str, str] | None) -> dict[str, str]:
+        kept_keys = {key: value for key, value in (main or {}).items() if key not in ("username", "password")}
+        login = {"username": self._next_user(main), "password": self._random(self._generate.length)}
+        return {**self._server.parts(), **kept_keys, **login}
+
+    def identity(self, value: Mapping[str, str]) -> str:
+        return value.get("username", "") if len(self._spec.users) > 1 else ""
+
+    def ends(self, value: Mapping[str, str]) -> bool:
+        return value.get("username") in self._spec.users
+
+    def apply(self, call: Call, value: Kept, previous: Kept | None) -> None:
+        user, password = _login(value)
+        urgent = call.urgent and len(self._spec.users) == 1  # sessions of the old password are this user's too
+        self._change(call, user, password, urgent=urgent)
+
+    def probe(self, call: Call, value: Kept) -> Probe:
+        accepted = self._server.login(*_login(value))
+        return Probe.UNSURE if accepted is None else Probe.ACCEPTED if accepted else Probe.REFUSED
+
+    def revoke(self, call: Call, value: Kept) -> None:
+        user, _ = _login(value)
+        self._change(call, user, None, urgent=call.urgent)
+
+    def fence(self, secret: str) -> int | None:
+        return self._server.fence(secret)
+
+    def _change(self, call: Call, user: str, password: str | None, *, urgent: bool) -> None:
+        if not self._server.set_password(call.secret, call.fence, user, password, owner=self._spec.owner, end_sessions=urgent):
+            raise Fenced(f"{call.secret}: another rotator is ahead, or did this already")
+
+    def _next_user(self, main: Mapping[str, str] | None) -> str:
+        users = self._spec.users
+        was = main.get("username") if main else None
+        return users[(users.index(was) + 1) % len(users)] if was in users else users[0]
+
+
+def _login(value: Kept) -> tuple[str, str]:
+    held = value.value
+    return held.get("username", ""), held.get("password", "")
