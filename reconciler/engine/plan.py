@@ -23,7 +23,8 @@ from .access import access_of
 from .access_lints import lint_notes
 from .lockout import self_lockout, written_last
 from .references import check_references
-from .survey import Ahead, survey, unknowns, wanted
+from .scope import Scope, narrowed, readings_for
+from .survey import Ahead, survey, unknowns
 from .world import Wish, World
 
 
@@ -48,41 +49,51 @@ def make_plan(
     reviewed: Collection[str] | None = None,
     allow: Collection[str] = (),
     rolling_back: bool = False,
+    scope: Scope | None = None,
 ) -> Planned:
     """Compare a commit with live. Writes nothing. Raises Invalid for references to what will not exist.
 
-    `targets`, and the addresses of a saved plan that was `reviewed`, narrow it; what is left out is not asked of the guards.
+    `scope` narrows what is read; `targets`, and the addresses of a saved plan that was `reviewed`, what the guards are asked of.
     """
-    values = {address: found for address, found in _values(wish) if found}
-    names = wanted(world.kinds, _addresses(world.kinds, wish, state, values))
-    readings = ahead.survey(names) if ahead else survey(world.kinds, names, world.clients, state.declared, world.progress)
-    resources, known, found = _compare(world, wish, state, readings, values)
+    asked, kept = narrowed(wish, state, scope)
+    values = {address: found for address, found in _values(asked) if found}
+    readings = _read(world, wish, state, _addresses(world.kinds, asked, kept, values), scope, ahead)
+    resources, known, found = _compare(world, asked, kept, readings, values)
     changes = {change.address: change for change in found.changes}
-    notes = {*wish.notes, *found.notes, *check_references(world.kinds, wish, readings, values, changes)}
+    notes = {*asked.notes, *found.notes, *check_references(world.kinds, wish, asked.dangling, readings, values, changes)}
     order = graph(world.kinds, found.changes, _waits(values))
     order = _narrowed(order, targets, {*wish.resources, *state.owned}) if targets else order
-    if reviewed is not None:
-        notes |= {f"{address}: not in the plan that was saved, so not applied" for address in order if str(address) not in reviewed}
-        order = _only(order, reviewed)
+    notes |= {f"{address}: not in the plan that was saved, so not applied" for address in order if not _in(address, reviewed)}
+    order = _only(order, reviewed)
     own = self_lockout(world, wish, readings, [changes[address] for address in order])
     order = written_last(order, own.policies)
     ordered = tuple(changes[address] for address in in_order(order))
-    lints = lint_notes(wish.resources, readings, ordered)
     missing = unknowns(world.kinds, readings, found.unknown)
-    found_refusals = refusals(ordered, _circumstances(world, wish, state, own.refusals, complete=not missing, rolling_back=rolling_back))
+    said = refusals(ordered, _circumstances(world, wish, state, own.refusals, complete=not missing, rolling_back=rolling_back))
     today = world.now().date()
-    notes |= {*_uncompared(world.kinds, resources, state.owned), *lifted(found_refusals, wish.approvals, today), *lints}
+    lints = lint_notes(wish.resources, readings, ordered)
+    notes |= {*_uncompared(world.kinds, resources, state.owned), *lifted(said, wish.approvals, today), *lints}
     plan = Plan(
         Header(wish.project, wish.environment, wish.commit, wish.dirty),
         ordered,
         unchanged=found.unchanged,
-        unmanaged=found.unmanaged,
-        refusals=standing(found_refusals, allow, wish.approvals, today),
+        unmanaged=found.unmanaged if scope is None else _strangers(found, wish, state),
+        refusals=standing(said, allow, wish.approvals, today),
         unknown=missing,
         notes=tuple(sorted(notes)),
         access=access_of(readings, ordered, world.now()),
     )
     return Planned(plan, order, _settled(resources, found, targets, reviewed), values, known)
+
+
+def _read(world: World, wish: Wish, state: State, addresses: Iterable[Address], scope: Scope | None, ahead: Ahead | None) -> Survey:
+    names = readings_for(world.kinds, addresses, scope, wish.resources)
+    return ahead.survey(names) if ahead else survey(world.kinds, names, world.clients, state.declared, world.progress)
+
+
+def _strangers(found: Difference, wish: Wish, state: State) -> tuple[Address, ...]:
+    """What is unmanaged, not what was only left out."""
+    return tuple(address for address in found.unmanaged if address not in wish.resources and address not in state.owned)
 
 
 def _circumstances(
@@ -208,8 +219,14 @@ def _narrowed(order: Graph, targets: Iterable[Address], known: Collection[Addres
     return kept
 
 
-def _only(order: Graph, reviewed: Collection[str]) -> Graph:
+def _in(address: Address, reviewed: Collection[str] | None) -> bool:
+    return reviewed is None or str(address) in reviewed
+
+
+def _only(order: Graph, reviewed: Collection[str] | None) -> Graph:
     """The part of a graph that was reviewed. What waited for something by way of what is left out still waits for it."""
+    if reviewed is None:
+        return order
     through: Graph = {}
     for address in in_order(order):
         through[address] = set().union(*({one} if str(one) in reviewed else through[one] for one in order[address]))

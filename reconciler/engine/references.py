@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.core.address import Address, Place
@@ -19,18 +19,20 @@ from .world import Wish
 def check_references(
     kinds: Kinds,
     wish: Wish,
+    dangling: Iterable[tuple[Address, Ref]],
     readings: Survey,
     values: Mapping[Address, tuple[ServerValue, ...]],
     changes: Mapping[Address, Change[Any]],
 ) -> list[str]:
     """Look up on the server what the commit does not answer. Returns notes; raises Invalid."""
-    if not wish.dangling and not values:
+    dangling = tuple(dangling)
+    if not dangling and not values:
         return []
     going = {address for address, change in changes.items() if change.action is Action.DELETE}
     there = (Address(kind, name, place) for (kind, place), reading in readings.items() for name in {*reading.live, *reading.seen})
     index = Index(address for address in there if address not in going)
     problems, notes = [], []
-    for address, ref in wish.dangling:
+    for address, ref in dangling:
         if _stands(kinds, readings, index, address.place, ref):
             continue
         what = f"{ref.field} names {ref.kind}/{ref.name}, which {_fate(Index(going).find(address.place, ref))}"

@@ -22,6 +22,7 @@ from reconciler.core.run import AppliedVersion, RunRecord
 from reconciler.engine.apply import Applied, apply, new_run
 from reconciler.engine.orders import Orders
 from reconciler.engine.plan import make_plan
+from reconciler.engine.scope import Scope
 from reconciler.engine.survey import Ahead
 from reconciler.engine.world import Wish, World
 from reconciler.ledger.lock import Lock
@@ -51,6 +52,7 @@ class Session:
     run: str
     began: float
     ahead: Ahead | None = None
+    scope: Scope | None = None
     interrupted: bool = False
 
     @property
@@ -61,7 +63,14 @@ class Session:
         """Make a plan. Writes nothing."""
         state = self.ahead.state() if self.ahead else self.world.ledger.load()[0]
         planned = make_plan(
-            self.world, self.wish, state, ahead=self.ahead, targets=_addresses(targets), allow=allow, rolling_back=rolling_back
+            self.world,
+            self.wish,
+            state,
+            ahead=self.ahead,
+            targets=_addresses(targets),
+            allow=allow,
+            rolling_back=rolling_back,
+            scope=self.scope,
         )
         return planned.plan
 
