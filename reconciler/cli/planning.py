@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @targets
 @allow
 @trust_ref
+@click.option("--changed-since", metavar="REV", help="Only what differs from this commit, and what depends on that: for pull requests.")
 @click.option("--unmanaged", is_flag=True, help="Also name what exists beside the declared objects.")
 @click.pass_obj
 def plan(
@@ -35,6 +36,7 @@ def plan(
     target: tuple[str, ...],
     allow: tuple[str, ...],
     trust_ref: str | None,
+    changed_since: str | None,
     unmanaged: bool,
 ) -> None:
     """Show what an apply would change. Writes nothing, anywhere.
@@ -44,12 +46,13 @@ def plan(
 
     \b
     reconcile plan --exit-code                 for scripts: 3 where something would change
+    reconcile plan --changed-since main        in a large repository: what this branch changes, no more
     reconcile plan --out plan.json             review it, then: reconcile apply plan.json
     reconcile plan -o markdown --trust-ref origin/main   as a pull request's comment
     """
     from reconciler import wiring
 
-    with wiring.opened(settings, "plan", trust_ref=trust_ref, progress=progress()) as session:
+    with wiring.opened(settings, "plan", trust_ref=trust_ref, changed_since=changed_since, progress=progress()) as session:
         found = session.plan(target, allow)
         show(found, session, settings, output, unmanaged=unmanaged)
         if out:
