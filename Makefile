@@ -5,7 +5,7 @@ BIN := .venv/bin
 SERVERS := .venv/.servers
 STAMP := .venv/.dev
 # Debian packages that tests need and wheels cannot bring; installed only by root on Debian, elsewhere said aloud.
-SYSTEM_PACKAGES :=
+SYSTEM_PACKAGES := softhsm2
 
 .PHONY: demo test bench lint system clean
 

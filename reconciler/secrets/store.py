@@ -19,7 +19,8 @@ SINGLE = "value"
 PROBE_SECONDS = 2.0
 """How long a store may take to say that it is well; one that takes longer counts as unreachable."""
 LONGEST_PATH = 400  # AWS takes 512 characters with the prefix
-_SEGMENT = re.compile(r"[^\x00-\x1f\x7f/\\]+")
+_HALF = re.compile(r"[\ud800-\udfff]")
+_SEGMENT = re.compile(r"[^\x00-\x1f\x7f/\\\ud800-\udfff]+")
 
 
 class Version(NamedTuple):
@@ -105,9 +106,14 @@ def checked_path(path: str) -> str:
 
 def checked_value(path: str, value: Mapping[str, str]) -> dict[str, str]:
     """Return a value that every store takes. Raises Usage, without what it holds."""
-    if not value or not all(isinstance(key, str) and key and isinstance(text, str) for key, text in value.items()):
+    if not value or not all(key and _is_text(key) and _is_text(text) for key, text in value.items()):
         raise Usage(f"{path}: a secret is a map of at least one name to a string (a single value has the key `{SINGLE}`)")
     return dict(value)
+
+
+def _is_text(given: object) -> bool:
+    # Half a character, as Python makes of bytes that are not UTF-8, is nothing that a store can keep.
+    return isinstance(given, str) and not _HALF.search(given)
 
 
 def value_of(held: Mapping[str, object]) -> dict[str, str]:

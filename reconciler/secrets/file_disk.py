@@ -1,0 +1,121 @@
+"""Files and folders of the encrypted store: whole or not at all, and on the disk before anybody is told so."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from ..core.errors import BackendError, Denied
+
+HEAD = "HEAD"
+META = "META"
+KEYS = "KEYS"
+UNFINISHED = ".new-"
+_VERSION = re.compile(r"v(\d{6,})\.enc")
+_PLAIN = "-_.+=@,:~ "  # beside letters and digits: what every file system takes
+
+
+def version_file(number: int) -> str:
+    return f"v{number:06d}.enc"
+
+
+def version_number(name: str) -> int:
+    """The version whose file this is; 0 for another file."""
+    found = _VERSION.fullmatch(name)
+    return int(found[1]) if found else 0
+
+
+def folder_name(segment: str) -> str:
+    """A segment of a path as the name of a folder, which is never that of one of our files."""
+    name = quote(segment, safe=_PLAIN)
+    ours = name.startswith(".") or name.upper() in (HEAD, META, KEYS) or _VERSION.fullmatch(name.lower())
+    return f"%{ord(name[0]):02X}{name[1:]}" if ours else name
+
+
+def secret_path(root: Path, folder: Path) -> str:
+    """The path of the secret whose folder this is."""
+    return "/".join(unquote(part) for part in folder.relative_to(root).parts)
+
+
+def secret_folder(root: Path, path: str) -> Path:
+    return root.joinpath(*map(folder_name, path.split("/")))
+
+
+@contextmanager
+def in_words(path: str, capability: str) -> Iterator[None]:
+    """Turn what the file system says into errors of ours."""
+    try:
+        yield
+    except PermissionError as error:
+        raise Denied(f"{error.filename}: no permission to {capability} it", path=path, capability=capability) from None
+    except OSError as error:
+        raise BackendError(f"{error.filename or path}: {error.strerror or type(error).__name__}", path=path) from None
+
+
+@contextmanager
+def locked(folder: Path, *, alone: bool) -> Iterator[None]:
+    """Keep other threads and processes out, or with `alone=False` only those that write. A process that dies lets go."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def make_folders(root: Path, folder: Path) -> None:
+    """Make a folder and those above it, each named durably in the one that holds it."""
+    if folder.is_dir():
+        return
+    if folder != root:
+        make_folders(root, folder.parent)
+    folder.mkdir(mode=0o700, parents=folder == root, exist_ok=True)
+    sync(folder.parent)
+
+
+def sync(folder: Path) -> None:
+    """Without this, a power failure may take back what was named in the folder."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def unfinished(folder: Path, name: str, content: bytes) -> Path:
+    """Write and sync a file beside its place."""
+    new = folder / f"{UNFINISHED}{name}-{uuid.uuid4().hex}"
+    try:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        new.unlink(missing_ok=True)  # a full disk must not be filled further by what could not be finished
+        raise
+    return new
+
+
+def replace(folder: Path, name: str, content: bytes) -> None:
+    """Put a file in the place of another, durably."""
+    new = unfinished(folder, name, content)
+    new.replace(folder / name)
+    sync(folder)
+
+
+def is_unfinished(file: str, name: str) -> bool:
+    """Whether a file is `name` on its way to its place."""
+    return file.startswith(f"{UNFINISHED}{name}-")
+
+
+def read(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -1,0 +1,174 @@
+"""The keyring of the encrypted store: the master keys, wrapped once for each slot, in one file under a MAC."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..core.errors import BackendError, Unavailable
+from .file_disk import KEYS, locked, make_folders, read, replace, sync, unfinished
+from .file_seal import FORMAT, KEY_BYTES, Masters, altered, new_id, signed, strict_json, verified
+from .file_slots import Closed, Slot
+from .store import Tampered
+
+_GENERATION_BYTES = 4
+_IGNORE = ".gitignore"
+
+
+class Locked(BackendError):
+    """None of the declared slots opens the store."""
+
+
+class _Seen(NamedTuple):
+    """Which keyring file was opened: replaced ones have another inode."""
+
+    inode: int
+    moment: int
+    size: int
+
+
+class Keyring:
+    """Opens the store with whichever declared slot works first. Safe to use from many threads."""
+
+    def __init__(self, root: Path, slots: Sequence[Slot]) -> None:
+        self.root = root
+        self.slots = tuple(slots)
+        self._lock = threading.Lock()
+        self._opened: tuple[_Seen, Masters] | None = None
+
+    def masters(self, *, make: bool = False) -> Masters | None:
+        """The master keys as the file has them now. None: there is no store yet. Raises Locked, Tampered."""
+        with self._lock:
+            seen = self._seen()
+            if seen is None and make:
+                self._make()
+                seen = self._seen()
+            if seen is None:
+                self._opened = None
+                self._refuse_secrets()
+                return None
+            if self._opened is None or self._opened[0] != seen:
+                self._opened = seen, self._open()
+            return self._opened[1]
+
+    def slot_names(self) -> tuple[str, ...]:
+        """The slots that the file has, whether declared or not."""
+        raw = read(self.root / KEYS)
+        return tuple(sorted(strict_json(raw, self._where)["slots"])) if raw else ()
+
+    def sync_slots(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Give the file the declared slots, no more and no less; what the store holds stays as it is. Returns added, removed."""
+        before = self.slot_names()
+        masters = opened(self.masters(make=True))
+        with locked(self.root, alone=True):
+            self._write(masters)
+        declared = {slot.name for slot in self.slots}
+        return tuple(sorted(declared - set(before))), tuple(sorted(set(before) - declared))
+
+    def begin_rotation(self) -> Masters:
+        """Add a new master key, with which everything is sealed from now on. One that was begun before goes on."""
+        masters = opened(self.masters())
+        missing = set(self.slot_names()) - {slot.name for slot in self.slots}
+        if missing:
+            raise BackendError(
+                f"slots that are not declared would lose the new master key: {', '.join(sorted(missing))} (remove them first)"
+            )
+        with locked(self.root, alone=True):  # no write is under way that could still use the old one
+            if len(masters.keys) == 1:
+                newest = masters.newest + 1
+                self._write(Masters(masters.store, newest, {**masters.keys, newest: os.urandom(KEY_BYTES)}))
+        return opened(self.masters())
+
+    def end_rotation(self) -> None:
+        """Destroy every master key but the newest."""
+        masters = opened(self.masters())
+        with locked(self.root, alone=True):
+            self._write(Masters(masters.store, masters.newest, {masters.newest: masters.keys[masters.newest]}))
+
+    @property
+    def _where(self) -> str:
+        return str(self.root / KEYS)
+
+    def _seen(self) -> _Seen | None:
+        try:
+            found = (self.root / KEYS).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return _Seen(found.st_ino, found.st_mtime_ns, found.st_size)
+
+    def _refuse_secrets(self) -> None:
+        if self.root.is_dir() and any(not one.name.startswith(".") for one in self.root.iterdir()):
+            raise Tampered("gone", self._where, "there are secrets, and the keyring that opens them is missing")
+
+    def _make(self) -> None:
+        if not self.slots:
+            raise BackendError("the encrypted store needs at least one key slot (write `slots: [{passphrase: {from: env:NAME}}]`)")
+        self._refuse_secrets()
+        make_folders(self.root, self.root)
+        masters = Masters(new_id(), 1, {1: os.urandom(KEY_BYTES)})
+        new = unfinished(self.root, KEYS, self._content(masters))
+        try:
+            os.link(new, self.root / KEYS)
+        except FileExistsError:
+            return  # another process was first, and its keys count
+        finally:
+            new.unlink()
+        # It may lie in a repository, where `git add --all` must not take it.
+        (self.root / _IGNORE).write_text("*\n", encoding="utf-8")
+        sync(self.root)
+
+    def _open(self) -> Masters:
+        raw = read(self.root / KEYS) or b""
+        body = strict_json(raw, self._where)
+        reasons: list[str] = []
+        passing = False
+        for slot in self.slots:
+            kept = body["slots"].get(slot.name)
+            if kept is None or kept.get("type") != slot.sort:
+                reasons.append(f"{slot.name}: the keyring has no such slot")
+                continue
+            try:
+                keys = _split(slot.unwrap(kept, str(body["store"])))
+            except (Closed, BackendError) as error:
+                reasons.append(f"{slot.name}: {error}")
+                passing |= isinstance(error, Unavailable)
+                continue
+            masters = Masters(str(body["store"]), max(keys), keys)
+            self._check(masters, raw)
+            return masters
+        raise (Unavailable if passing else Locked)(f"{self.root} does not open: {'; '.join(reasons) or 'no slot is declared'}")
+
+    def _check(self, masters: Masters, raw: bytes) -> None:
+        body = verified(masters, raw, "keyring", self._where)
+        if body["format"] != FORMAT or body["master"] != masters.newest:
+            raise altered(self._where)
+
+    def _write(self, masters: Masters) -> None:
+        replace(self.root, KEYS, self._content(masters))
+
+    def _content(self, masters: Masters) -> bytes:
+        wrapped: dict[str, Any] = {}
+        for slot in self.slots:
+            wrapped[slot.name] = {"type": slot.sort, **slot.wrap(_joined(masters.keys), masters.store)}
+        return signed(masters, {"format": FORMAT, "store": masters.store, "slots": wrapped, "master": masters.newest}, "keyring")
+
+
+def opened(masters: Masters | None) -> Masters:
+    if masters is None:
+        raise BackendError("there is no encrypted store yet (the first `secret put` makes it)")
+    return masters
+
+
+def _joined(keys: Mapping[int, bytes]) -> bytes:
+    return b"".join(generation.to_bytes(_GENERATION_BYTES) + key for generation, key in sorted(keys.items()))
+
+
+def _split(raw: bytes) -> dict[int, bytes]:
+    size = _GENERATION_BYTES + KEY_BYTES
+    if not raw or len(raw) % size:
+        raise Closed("it holds something else than master keys")
+    parts = [raw[at : at + size] for at in range(0, len(raw), size)]
+    return {int.from_bytes(part[:_GENERATION_BYTES]): part[_GENERATION_BYTES:] for part in parts}

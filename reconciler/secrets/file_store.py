@@ -1,0 +1,221 @@
+"""Encrypted files as a store: `PATH/v000012.enc` for each version, and `HEAD`, which says which is the newest.
+
+A put writes and syncs the version beside its place and links it there. The link fails where the name is taken: that is
+the check-and-set, and unlike a file opened with O_EXCL it is never half a version. Then HEAD is replaced, and the unfinished
+name removed last, so that it tells a put that was killed from a HEAD that somebody put back: in the first case readers go
+on with what HEAD says, and the next writer finishes the put; in the second everything is refused. A whole folder that is
+put back as it once was cannot be told from here; the audit log can.
+
+Locks are the kernel's, on the folders themselves: whoever dies lets go, and there is nothing to tidy up.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..core.errors import BackendError, Conflict
+from . import file_disk as disk
+from .file_disk import HEAD, META, in_words, locked, secret_folder, version_file
+from .file_keyring import Keyring, opened
+from .file_seal import Head, Masters, new_id, read_head, seal, unseal, write_head
+from .file_slots import Slot
+from .store import Held, Tampered, Version, checked_path, checked_value
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,15}")
+
+
+class _Found(NamedTuple):
+    """A folder as it stands: its head, and whether a put was killed after it."""
+
+    head: Head | None
+    unfinished: bool
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class FileStore:
+    """A folder of encrypted files. Safe to use from many threads and processes of one machine."""
+
+    def __init__(self, name: str, root: Path, slots: Sequence[Slot], now: Callable[[], str] = _now) -> None:
+        self.name = name
+        self.root = root
+        self.keyring = Keyring(root, slots)
+        self._now = now
+
+    def get(self, path: str, version: str = "") -> Held | None:
+        with in_words(checked_path(path), "read"):
+            found, masters = self._look(path)
+            if found is None or (not version and found.absent):
+                return None
+            number = int(version) if _NUMBER.fullmatch(version) else 0 if version else found.version
+            if not 1 <= number <= found.version:
+                return None
+            content = self._content(masters, found, number)
+        return None if "value" not in content else Held(content["value"], str(number))
+
+    def put(self, path: str, value: Mapping[str, str], expected: str | None = None) -> str:
+        sent = checked_value(checked_path(path), value)
+        with in_words(path, "write"), self._writing(path) as (masters, head):
+            self._expect(path, head, expected)
+            return self._add(masters, path, head, {"made": self._now(), "value": sent})
+
+    def list(self, prefix: str = "") -> tuple[str, ...]:
+        with in_words(prefix, "list"):
+            paths = (path for path in self.paths() if path.startswith(prefix))
+            return tuple(sorted(path for path in paths if (head := self._look(path)[0]) and not head.absent))
+
+    def versions(self, path: str) -> tuple[Version, ...]:
+        with in_words(checked_path(path), "read"):
+            head, masters = self._look(path)
+            numbers = range(head.version, 0, -1) if head else ()
+            return tuple(self._version(masters, head, number) for number in numbers if head)
+
+    def metadata(self, path: str) -> Mapping[str, str]:
+        with in_words(checked_path(path), "read"):
+            masters = self.keyring.masters()
+            return self._metadata(masters, path) if masters else {}
+
+    def annotate(self, path: str, metadata: Mapping[str, str]) -> None:
+        with in_words(checked_path(path), "write"), self._writing(path) as (masters, _):
+            known = {**self._metadata(masters, path), **metadata}
+            disk.replace(self.folder(path), META, seal(masters, path, 0, new_id(), known))
+
+    def delete(self, path: str) -> None:
+        with in_words(checked_path(path), "delete"):
+            if not self.folder(path).is_dir():
+                return
+            with self._writing(path) as (masters, head):
+                if head and not head.absent:
+                    self._add(masters, path, head, {"made": self._now(), "gone": "deleted"})
+
+    def destroy(self, path: str, version: str) -> None:
+        with in_words(checked_path(path), "delete"):
+            if not _NUMBER.fullmatch(version) or not self.folder(path).is_dir():
+                return
+            with self._writing(path) as (masters, head):
+                if head and int(version) <= head.version:
+                    gone = Head(path, head.version, head.id, head.gone, tuple(sorted({*head.destroyed, int(version)})))
+                    # HEAD first: killed in between, the version is already one that nobody is given.
+                    disk.replace(self.folder(path), HEAD, write_head(masters, gone))
+                    (self.folder(path) / version_file(int(version))).unlink(missing_ok=True)
+                    disk.sync(self.folder(path))
+
+    def probe(self) -> str:
+        try:
+            with in_words("", "read"):
+                self.keyring.masters()
+        except (BackendError, Tampered) as error:
+            return str(error)
+        return ""
+
+    def paths(self) -> Iterator[str]:
+        """Every path that ever had a value."""
+        for folder, _, files in os.walk(self.root):
+            if Path(folder) != self.root and any(name == HEAD or disk.version_number(name) for name in files):
+                yield disk.secret_path(self.root, Path(folder))
+
+    def folder(self, path: str) -> Path:
+        return secret_folder(self.root, path)
+
+    def _look(self, path: str) -> tuple[Head | None, Masters]:
+        masters = self.keyring.masters()
+        if masters is None:
+            return None, Masters("", 0, {})
+        try:
+            return self._settled(masters, path).head, masters
+        except Tampered:
+            # A writer may have been at it, or the master key have been rotated: without either, it is what it seems.
+            if not self.folder(path).is_dir():
+                raise
+            with locked(self.folder(path), alone=False):
+                masters = opened(self.keyring.masters())
+                return self._settled(masters, path).head, masters
+
+    def _settled(self, masters: Masters, path: str) -> _Found:
+        """The head of a path, held against the versions that lie there. Raises Tampered."""
+        folder = self.folder(path)
+        try:
+            names = os.listdir(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return _Found(None, False)
+        newest = max(map(disk.version_number, names)) if names else 0
+        raw, where = disk.read(folder / HEAD), str(folder / HEAD)
+        head = read_head(masters, path, raw, where) if raw is not None else None
+        known = head.version if head else 0
+        if newest == known or (head and newest < known and set(range(newest + 1, known + 1)) <= set(head.destroyed)):
+            return _Found(head, False)
+        if newest == known + 1 and any(disk.is_unfinished(name, version_file(newest)) for name in names):
+            return _Found(head, True)
+        if newest < known:
+            raise Tampered("gone", str(folder / version_file(known)), "HEAD names this version, and it is not there")
+        raise Tampered("replayed" if head else "gone", where, f"it is older than {version_file(newest)}, which lies beside it")
+
+    @contextmanager
+    def _writing(self, path: str) -> Iterator[tuple[Masters, Head | None]]:
+        """Hold the path alone, on the newest master key, with what a killed put left finished."""
+        self.keyring.masters(make=True)
+        folder = self.folder(path)
+        disk.make_folders(self.root, folder)
+        # The root is shared by writers: the master key cannot be rotated away under one.
+        with locked(self.root, alone=False), locked(folder, alone=True):
+            masters = opened(self.keyring.masters())
+            found = self._settled(masters, path)
+            head = self._finish(masters, path, found.head) if found.unfinished else found.head
+            for left in folder.glob(f"{disk.UNFINISHED}*"):
+                left.unlink()
+            yield masters, head
+
+    def _finish(self, masters: Masters, path: str, head: Head | None) -> Head:
+        """Give a version that a killed put left without a head its head."""
+        number = head.version + 1 if head else 1
+        file = self.folder(path) / version_file(number)
+        sealed, content = unseal(masters, path, number, disk.read(file) or b"", str(file))
+        done = Head(path, number, sealed.id, "gone" in content, head.destroyed if head else ())
+        disk.replace(self.folder(path), HEAD, write_head(masters, done))
+        return done
+
+    def _expect(self, path: str, head: Head | None, expected: str | None) -> None:
+        there = "" if head is None or head.absent else str(head.version)
+        if expected is not None and expected != there:
+            raise Conflict(f"{path}: somebody else wrote it in {self.name} meanwhile (read it again)", path=path)
+
+    def _add(self, masters: Masters, path: str, head: Head | None, content: Mapping[str, Any]) -> str:
+        folder, number, name = self.folder(path), head.version + 1 if head else 1, new_id()
+        new = disk.unfinished(folder, version_file(number), seal(masters, path, number, name, content))
+        os.link(new, folder / version_file(number))
+        disk.sync(folder)
+        added = Head(path, number, name, "gone" in content, head.destroyed if head else ())
+        disk.replace(folder, HEAD, write_head(masters, added))
+        new.unlink()
+        return str(number)
+
+    def _content(self, masters: Masters, head: Head, number: int) -> dict[str, Any]:
+        file = self.folder(head.path) / version_file(number)
+        raw = disk.read(file)
+        if number in head.destroyed:
+            if raw is not None:
+                raise Tampered("replayed", str(file), "this version was destroyed, or its destruction was cut short (destroy it again)")
+            return {}
+        if raw is None:
+            raise Tampered("gone", str(file), "this version was written, and it is not there")
+        sealed, content = unseal(masters, head.path, number, raw, str(file))
+        if number == head.version and sealed.id != head.id:
+            raise Tampered("replayed", str(file), "it is not the version that HEAD speaks of")
+        return content
+
+    def _version(self, masters: Masters, head: Head, number: int) -> Version:
+        content = self._content(masters, head, number)
+        return Version(str(number), content.get("made", ""), "value" in content)
+
+    def _metadata(self, masters: Masters, path: str) -> dict[str, str]:
+        file = self.folder(path) / META
+        raw = disk.read(file)
+        return unseal(masters, path, 0, raw, str(file))[1] if raw is not None else {}
