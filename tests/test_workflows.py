@@ -231,6 +231,37 @@ def test_merge_without_a_reviewed_plan_applies_nothing(forge: Forge) -> None:
     assert forge.policy("readers") is None
 
 
+def test_a_second_comment_of_a_plan_makes_both_of_no_account(forge: Forge) -> None:
+    forge.plan()
+    mine = forge.state["comments"][0]
+    forge.change(comments=[mine, mine | {"id": 99}])
+    done = forge.merge()
+    assert done.code == 4
+    assert "several comments" in done.output
+    assert forge.policy("readers") is None
+
+
+def test_a_tag_of_the_base_branchs_name_leads_no_request_astray(forge: Forge) -> None:
+    git(forge.main, "checkout", "-qb", "proposal")
+    environment = forge.main / "desired-state" / "environments" / "staging.yaml"
+    environment.write_text("project: demo\nvault: {primary: {address: 'http://127.0.0.1:9'}}\n")
+    git(forge.main, "commit", "-qam", "Point elsewhere")
+    git(forge.main, "tag", "origin/main")
+    done = forge.plan()
+    assert done.code == 0, done.output
+    assert "vault.policy/readers" in forge.state["comments"][0]["body"]
+
+
+def test_errors_that_quote_a_pull_request_stay_text_in_the_comment(forge: Forge) -> None:
+    (forge.main / "desired-state" / "readers.yaml").write_text('kind: "x\\n~~~\\n# Approved by @ann"\nname: readers\n')
+    git(forge.main, "commit", "-qam", "Break out")
+    assert forge.plan().code == 1
+    _, heading, _, *rest = forge.state["comments"][0]["body"].splitlines()
+    assert heading == "### No plan for `staging`"
+    assert rest
+    assert all(line.startswith("    ") for line in rest)
+
+
 def test_digest_given_by_hand_is_applied(forge: Forge) -> None:
     forge.plan()
     digest = re.search(r"digest=(sha256:[0-9a-f]{64})", forge.state["comments"][0]["body"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.plans import allow, lock_timeout, output_json, plan_code, progress, show, targets, yes
+from reconciler.cli.plans import Digest, allow, lock_timeout, output_json, plan_code, progress, show, targets, yes
 from reconciler.cli.running import ask_or_yes, confirm, finish
 from reconciler.settings import Settings
 
@@ -18,7 +18,7 @@ from reconciler.settings import Settings
 @click.option("--rollback-on-failure", is_flag=True, help="Undo what was applied when something fails.")
 @allow
 @targets
-@click.option("--expect-digest", metavar="DIGEST", help="Refuse unless the whole plan is the one that was reviewed.")
+@click.option("--expect-digest", type=Digest(), metavar="DIGEST", help="Refuse unless the whole plan is the one that was reviewed.")
 @lock_timeout
 @output_json
 @click.pass_obj
@@ -82,7 +82,7 @@ def rollback(settings: Settings, to: str | None, plan: bool, yes: bool, allow: t
 
     if not plan:
         ask_or_yes(yes)
-    with wiring.opened_for_rollback(settings, to or "", "plan" if plan else "apply", progress=progress()) as session:
+    with wiring.opened_for_rollback(settings, to, "plan" if plan else "apply", progress=progress()) as session:
         if plan:
             found = session.plan((), allow, rolling_back=True)
             show(found, session, settings, output)

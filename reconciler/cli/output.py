@@ -68,10 +68,15 @@ class ProgressBar:
                 self._bar.remove_task(self._task)
             self._task, self._label = self._bar.add_task(label, total=total), label
         self._bar.update(self._task, completed=done, total=total)
+        if done >= total:
+            self.close()  # a question or a result may follow
 
     def close(self) -> None:
+        """Take the bar off the screen. The next work draws another."""
         if self._bar is not None:
             self._bar.stop()
+            self._bar = self._task = None
+            self._label = ""
 
 
 class _JsonLines(logging.Formatter):

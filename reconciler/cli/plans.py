@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -33,6 +34,17 @@ class Duration(click.ParamType[int]):
             self.fail(str(error), param, context)
 
 
+class Digest(click.ParamType[str]):
+    """A plan's digest. An empty one is what a script lost: it must not mean that any plan will do."""
+
+    name = "digest"
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> str:
+        if not re.fullmatch(r"sha256:[0-9a-f]{64}", str(value)):
+            self.fail("a digest is written sha256: and 64 hexadecimal digits", param, context)
+        return str(value)
+
+
 output = click.option("-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 output_json = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 exit_code = click.option("--exit-code", is_flag=True, help="Exit 3 when something would change.")
@@ -50,7 +62,9 @@ lock_timeout = click.option("--lock-timeout", type=Duration(), default="0", help
 def progress() -> ProgressBar:
     from reconciler.cli.output import ProgressBar
 
-    return ProgressBar()
+    bar = ProgressBar()
+    click.get_current_context().call_on_close(bar.close)  # a bar that is not ended leaves a terminal without its cursor
+    return bar
 
 
 def show(found: Plan, session: Session, settings: Settings, output: str, *, unmanaged: bool = False) -> None:

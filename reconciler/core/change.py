@@ -49,10 +49,12 @@ class Change(Generic[S]):
     lifecycle: Lifecycle = ORDINARY
     taken_over: bool = False
     """Nobody declared it before, and it differs: the guard `takeover` asks."""
+    falls: bool = False
+    """It is there, and goes with its mount, which is replaced: this creates it anew."""
 
     @property
     def deletes(self) -> bool:
-        return self.action in (Action.DELETE, Action.REPLACE)
+        return self.falls or self.action in (Action.DELETE, Action.REPLACE)
 
     def fields(self) -> tuple[Field, ...]:
         """The leaves that differ: maps are descended, lists and sets are leaves."""

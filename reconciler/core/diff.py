@@ -124,7 +124,15 @@ def _lost_with_mounts(
     for address, resource in desired.items():
         refs = kinds[address.kind].refs(address.name, resource.spec) if address.kind in kinds and address not in replaced else ()
         if any(ref.within and mounts.find(address.place, ref) in replaced for ref in refs):
-            lost[address] = Change(address, Action.CREATE, None, resource.spec, origin=resource.origin, lifecycle=resource.lifecycle)
+            lost[address] = Change(
+                address,
+                Action.CREATE,
+                None,
+                resource.spec,
+                origin=resource.origin,
+                lifecycle=resource.lifecycle,
+                falls=address.name in survey.get((address.kind, address.place), Reading({})).live,
+            )
     return lost
 
 

@@ -179,7 +179,8 @@ def _single(change: Change[Any], about: Circumstances) -> Iterator[Refusal]:
     if change.taken_over:
         yield Refusal(Guard.TAKEOVER, address, "exists, differs, and no applied commit declared it")
     if change.deletes and (change.lifecycle.protect or (memory and memory.lifecycle.protect)):
-        yield Refusal(Guard.PROTECTED, address, f"is protected (lifecycle.protect); {change.action} would remove it")
+        what = "the replacement of its mount" if change.falls else change.action
+        yield Refusal(Guard.PROTECTED, address, f"is protected (lifecycle.protect); {what} would remove it")
     if change.action not in (Action.ADOPT, Action.FORGET) and _after(change) in about.undone.get(change.address, ()):
         yield Refusal(Guard.ROLLED_BACK, address, "would restore what a rollback undid")
 

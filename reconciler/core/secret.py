@@ -99,6 +99,9 @@ def check_source(source: object, *, writable: bool = False) -> str:
         raise ValueError(f"{rest} is never readable from desired state ({', '.join(f'{p}*' for p in FORBIDDEN_ENV)})")
     if scheme == "vault" and not rest.partition("#")[2]:
         raise ValueError(f"source {source!r} names no key (write vault:MOUNT/data/PATH#KEY)")
+    if scheme == "vault" and set(rest.partition("#")[0].split("/")) & {"", ".", ".."}:
+        # The server would clean such a path, and answer from another one.
+        raise ValueError(f"source {source!r} is no clean path (no / at its ends, no // and no . or .. in it)")
     if scheme == "vault" and "/data/" not in rest.partition("#")[0]:
         raise ValueError(f"source {source!r} is not a KV v2 data path (write vault:MOUNT/data/PATH#KEY)")
     if scheme == "file" and (rest.startswith("/") or ".." in rest.split("/")):

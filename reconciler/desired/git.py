@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,8 @@ from .tree import FOLDERS, MAX_FILE_BYTES, Tree, too_large
 _DEEPEN = "fetch the whole history: git fetch --unshallow; in GitHub Actions, actions/checkout with fetch-depth: 0"
 _COMMIT_ITSELF = "commit the file itself"
 _REFUSED = {"120000": "is a symbolic link, which could point outside the repository", "160000": "is a submodule"}
+_SUFFIX = re.compile(r"[~^:]|@\{")  # what may follow a name in git's language
+_ABBREVIATED = re.compile(r"[0-9a-f]{4,39}")
 
 
 class _Entry(NamedTuple):
@@ -43,6 +46,19 @@ class Repository:
         if self.is_shallow():
             raise ReconcilerError(f"commit {ref!r} is not in this shallow clone ({_DEEPEN})")
         raise Usage(f"{ref!r} is no commit, branch or tag of this repository")
+
+    def resolve_trusted(self, ref: str) -> str:
+        """The same of a ref that credentials follow. Raises Usage for a name of several refs, of which git would take a tag first."""
+        name = _SUFFIX.split(ref)[0]
+        places = [f"{folder}{name}" for folder in ("", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/")]
+        listed = self._run("for-each-ref", "--format=%(refname)", "--", *places).stdout.decode().splitlines()
+        found = [one for one in listed if one in places]
+        if _ABBREVIATED.fullmatch(name) and found:
+            found.append("a commit")
+        if len(found) > 1:
+            which = " or ".join(found)
+            raise Usage(f"{ref!r} may mean {which}, and whoever may push can have made one of them (write in full which is meant)")
+        return self.resolve(ref)
 
     def read(self, commit: str) -> Tree:
         """Return the files of a commit, read from git's objects."""

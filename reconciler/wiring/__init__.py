@@ -25,7 +25,6 @@ from .connect import Parts, collector_off, connected
 from .own_login import own_login
 from .saved import SavedPlan, saved_plan
 from .session import Session
-from .since import scope_since
 
 if TYPE_CHECKING:
     from reconciler.desired.environments import Environment
@@ -40,36 +39,41 @@ def opened(
     *,
     commit: str = "",
     trust_ref: str | None = None,
-    changed_since: str | None = None,
     administrator: bool = False,
     progress: Progress = silent,
 ) -> Iterator[Session]:
     """A session on a commit; without one, on the work tree as it is. `purpose` is `plan` or `apply`.
 
-    `changed_since`: plans are only about what differs from this commit.
     `administrator`: with the token at hand instead of the declared login, before that exists.
     """
     with collector_off():
         repository = Repository(settings.repo)
         tree = repository.read(repository.resolve(commit)) if commit else repository.read_work_tree()
-        trusted = repository.read(repository.resolve(trust_ref)) if trust_ref else None
+        # An empty name is one that a script lost: it must not mean to trust the work tree.
+        trusted = repository.read(repository.resolve_trusted(trust_ref)) if trust_ref is not None else None
         unsaved = bool(commit) and bool(repository.changes())
         environment = _environment(settings, tree, trusted)
         connecting = connected(settings, environment, purpose, tree.commit, progress, administrator=administrator)
-        older = repository.read(repository.resolve(changed_since)) if changed_since is not None else None
-        with connecting as parts, _ahead(parts, purpose if older is None else "") as ahead:
+        with connecting as parts, _ahead(parts, purpose) as ahead:
             desired = _load(settings, tree, trusted)
             own = own_login(desired.environment, purpose, administrator=administrator)
-            session = _joined(settings, parts, _wish(desired, tree, repository, own, unsaved=unsaved), ahead)
-            if older is not None:
-                session.scope = scope_since(older, trusted, desired, changed_since or "")
-            yield session
+            yield _joined(settings, parts, _wish(desired, tree, repository, own, unsaved=unsaved), ahead)
 
 
 @contextmanager
-def opened_for_rollback(settings: Settings, to: str, purpose: str, progress: Progress = silent) -> Iterator[Session]:
+def opened_for_rollback(settings: Settings, to: str | None, purpose: str, progress: Progress = silent) -> Iterator[Session]:
     """A session on the commit to go back to, with the environment of HEAD."""
-    with _opened_at(settings, purpose, progress, lambda ledger: to or rollback_target(ledger.load()[0])) as session:
+
+    def choose(ledger: Ledger) -> str:
+        if to is None:
+            return rollback_target(ledger.load()[0])
+        commit = Repository(settings.repo).resolve(to)
+        # Any other commit would come in past the guard `ancestry`, and past whoever reviews what is merged.
+        if not any(run.commit == commit and run.outcome == "applied" for run in ledger.runs()):
+            raise Refused(f"commit {commit[:7]} was never applied, so there is no way back to it (see `reconcile history`)")
+        return commit
+
+    with _opened_at(settings, purpose, progress, choose) as session:
         yield session
 
 

@@ -110,6 +110,20 @@ def test_a_second_rollback_does_not_let_the_first_ones_commit_back_in(site: Site
     site.apply()
 
 
+def test_there_is_no_way_back_to_what_was_never_applied(site: Site, vault: VaultClient) -> None:
+    declare(site, policy("readers"))
+    site.apply()
+    site.git("checkout", "--quiet", "-b", "unreviewed")
+    declare(site, policy("readers", path="secret/*"))
+    stray = site.git("rev-parse", "HEAD").strip()
+    site.git("checkout", "--quiet", "main")
+    refused = site.run("rollback", "--to", stray, "--yes")
+    assert refused.code == 4
+    assert "was never applied" in refused.err
+    assert site.run("rollback", "--to", "", "--yes").code == 2
+    assert "secret/" not in str(vault.read("sys/policies/acl/readers"))
+
+
 def test_a_create_that_came_to_nothing_claims_nothing_later(site: Site, vault: VaultClient) -> None:
     engine = "---\nkind: vault.secrets_engine\nname: {name}\nspec: {{type: {sort}}}\n"
     declare(site, policy("readers") + engine.format(name="broken", sort="no-such-engine"))

@@ -73,6 +73,21 @@ def test_a_part_of_a_plan_is_not_refused_for_the_rest(applied: Site, tmp_path: P
     assert vault.read("sys/mounts/old") is not None
 
 
+def test_what_goes_with_a_mount_that_is_replaced_is_protected_all_the_same(site: Site) -> None:
+    keys = "---\nkind: vault.transit_key\nname: old/k\nspec: {}\nlifecycle: {protect: true}\n"
+    redeclare(site, TRANSIT + keys)
+    site.apply()
+    redeclare(site, TRANSIT.replace("transit}", "transit, local: true}") + keys)
+    plan = site.plan()
+    assert actions(plan) == {"vault.secrets_engine/old": "replace", "vault.transit_key/old/k": "create"}
+    assert ("protected", "vault.transit_key/old/k") in [(one["guard"], one["address"]) for one in plan["refusals"]]
+
+
+@pytest.mark.parametrize("lost", [("plan", "--trust-ref", ""), ("apply", "--yes", "--expect-digest", "")])
+def test_a_word_that_a_script_lost_is_a_mistake_and_not_no_word(applied: Site, lost: tuple[str, ...]) -> None:
+    assert applied.run(*lost).code == 2
+
+
 def test_a_plan_says_what_approvals_it_rests_on(applied: Site) -> None:
     redeclare(applied, f"{METHOD}---\n{ROLE}---\n{policy('readers')}{APPROVAL}")
     plan = applied.plan()

@@ -372,6 +372,7 @@ def test_what_lies_below_a_replaced_mount_is_created_again() -> None:
         ("test.shelf/kv", Action.REPLACE),
     ]
     assert found.unchanged == 3
+    assert found.changes[0].falls, "it is there, and goes with its mount"
 
 
 def test_a_replaced_object_that_holds_nothing_touches_nothing_else() -> None:

@@ -11,6 +11,11 @@ def test_a_problem_says_where_what_and_what_to_do() -> None:
     assert str(Problem("", "", "all is wrong")) == "all is wrong"
 
 
+def test_a_problem_is_one_line_whatever_it_quotes() -> None:
+    said = str(Problem("a.yaml:3", "vault.policy/x\n::error::boom", "unknown field `\x1b[2J\u202eno`", "grün\r"))
+    assert said == "a.yaml:3: vault.policy/x\\n::error::boom: unknown field `\\x1b[2J\\u202eno` (grün\\r)"
+
+
 def test_invalid_says_every_problem_at_once() -> None:
     assert str(Invalid(Problem("", "", what) for what in ("one", "two"))) == "one\ntwo"
 

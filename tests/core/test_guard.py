@@ -180,6 +180,14 @@ def test_the_protected_are_not_taken_away(action: Action, now: Lifecycle, last: 
     assert (Guard.PROTECTED in found) is refused
 
 
+def test_the_protected_are_not_taken_away_with_their_mount() -> None:
+    fallen = change(box("kv/a"), None, BoxSpec(), falls=True)
+    protected = {box("kv/a"): Owned(PROTECTED)}
+    found = said(Guard.PROTECTED, [fallen], about(protected))
+    assert found.message == "is protected (lifecycle.protect); the replacement of its mount would remove it"
+    assert guards([change(box("kv/a"), None, BoxSpec())], about(protected)) == []
+
+
 def test_what_a_rollback_undid_is_not_restored() -> None:
     back = change(box("a"), BoxSpec(), BoxSpec(ttl=1))
     undone = {box("a"): [dump_fingerprint(dump(BoxSpec(ttl=3))), dump_fingerprint(dump(BoxSpec(ttl=1)))]}

@@ -41,6 +41,29 @@ def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize("shadow", ["refs/tags/origin/main", "refs/heads/origin/main", "refs/origin/main"])
+@pytest.mark.parametrize("suffix", ["", "~0", "^{commit}", "@{0}"])
+def test_a_ref_that_is_trusted_means_one_commit_alone(folder: Path, shadow: str, suffix: str) -> None:
+    base, repository = commit(folder), Repository(folder)
+    git(folder, "update-ref", "--create-reflog", "refs/remotes/origin/main", base)
+    git(folder, "tag", "origin/main-2")
+    assert repository.resolve_trusted(f"origin/main{suffix}") == base
+    git(folder, "update-ref", "--create-reflog", shadow, commit(folder))
+    with pytest.raises(Usage, match="refs/remotes/origin/main"):
+        repository.resolve_trusted(f"origin/main{suffix}")
+    assert repository.resolve_trusted(f"refs/remotes/origin/main{suffix}") == base
+
+
+def test_a_tag_that_looks_like_a_commit_is_not_trusted_as_one(folder: Path) -> None:
+    base, repository = commit(folder), Repository(folder)
+    assert repository.resolve_trusted(base[:9]) == base
+    commit(folder)
+    git(folder, "tag", base[:9])
+    with pytest.raises(Usage, match="a commit"):
+        repository.resolve_trusted(base[:9])
+    assert repository.resolve_trusted(base) == base
+
+
 def test_an_older_commit_is_read_without_touching_anything(folder: Path) -> None:
     write(folder, POLICY, "kind: old\n")
     write(folder, "templates/t.yaml.j2", "parameters: {}\n")
