@@ -48,7 +48,7 @@ def plan(
     reconcile plan --exit-code                 for scripts: 3 where something would change
     reconcile plan --changed-since main        in a large repository: what this branch changes, no more
     reconcile plan --out plan.json             review it, then: reconcile apply plan.json
-    reconcile plan -o markdown --trust-ref origin/main   as a pull request's comment
+    reconcile plan -o markdown --trust-ref refs/remotes/origin/main   as a pull request's comment
     """
     from reconciler import wiring
 

@@ -25,6 +25,7 @@ from .connect import Parts, collector_off, connected
 from .own_login import own_login
 from .saved import SavedPlan, saved_plan
 from .session import Session
+from .since import scope_since
 
 if TYPE_CHECKING:
     from reconciler.desired.environments import Environment
@@ -39,11 +40,13 @@ def opened(
     *,
     commit: str = "",
     trust_ref: str | None = None,
+    changed_since: str | None = None,
     administrator: bool = False,
     progress: Progress = silent,
 ) -> Iterator[Session]:
     """A session on a commit; without one, on the work tree as it is. `purpose` is `plan` or `apply`.
 
+    `changed_since`: plans are only about what differs from this commit.
     `administrator`: with the token at hand instead of the declared login, before that exists.
     """
     with collector_off():
@@ -54,10 +57,14 @@ def opened(
         unsaved = bool(commit) and bool(repository.changes())
         environment = _environment(settings, tree, trusted)
         connecting = connected(settings, environment, purpose, tree.commit, progress, administrator=administrator)
-        with connecting as parts, _ahead(parts, purpose) as ahead:
+        older = repository.read(repository.resolve(changed_since)) if changed_since is not None else None
+        with connecting as parts, _ahead(parts, purpose if older is None else "") as ahead:
             desired = _load(settings, tree, trusted)
             own = own_login(desired.environment, purpose, administrator=administrator)
-            yield _joined(settings, parts, _wish(desired, tree, repository, own, unsaved=unsaved), ahead)
+            session = _joined(settings, parts, _wish(desired, tree, repository, own, unsaved=unsaved), ahead)
+            if older is not None:
+                session.scope = scope_since(older, trusted, desired, changed_since or "")
+            yield session
 
 
 @contextmanager
