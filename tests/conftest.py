@@ -125,3 +125,12 @@ def aws(moto: str) -> AwsClient:
     from reconciler.backends.aws.client import AwsClient
 
     return AwsClient(region="us-east-1", endpoint_url=moto)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[None]:
+    """A PostgreSQL at tests.kinds.postgres.PORT for this worker."""
+    from tests.kinds.postgres import start_postgres
+
+    with start_postgres():
+        yield

@@ -70,7 +70,8 @@ def _strings(given: object) -> list[str]:
     if isinstance(given, str):
         return [part.strip() for part in given.split(",") if part.strip()]
     if isinstance(given, Iterable) and not isinstance(given, dict):
-        return [part if isinstance(part, str) else _plain(part) for part in given]
+        # The servers strip each entry, and a block of YAML ends in a line's end.
+        return [part.strip() if isinstance(part, str) else _plain(part) for part in given]
     raise ValueError("must be a list of strings")
 
 
@@ -90,7 +91,7 @@ def _lines(given: object) -> tuple[str, ...]:
     """Statements: one string is one statement, since SQL holds commas."""
     if given is None or given == "":
         return ()
-    return (given,) if isinstance(given, str) else _ordered(given)
+    return _ordered([given] if isinstance(given, str) else given)
 
 
 def _mapping(given: object) -> dict[str, str]:

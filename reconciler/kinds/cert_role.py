@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator
 
@@ -23,6 +23,17 @@ def _pem(given: object) -> object:
 
 
 Pem = Annotated[Text, BeforeValidator(_pem)]
+
+
+class _Unset(str):
+    """The empty display name of a role that was read: it knows the role's own name, which says the same."""
+
+    own: str
+
+    def __new__(cls, own: str) -> Self:
+        made = super().__new__(cls)
+        made.own = own
+        return made
 
 
 class CertRole(TokenFields):
@@ -50,14 +61,21 @@ ROLES = Folder("auth/{mount}/certs", plain(CertRole), frozenset({"cert"}))
 
 def _read(client: VaultClient, names: Names) -> Reading[CertRole]:
     reading = ROLES.read(client, names)
-    live = {name: _unnamed(name, found) for name, found in reading.live.items()}
-    return reading._replace(live=live)
+    return reading._replace(live={name: _unnamed(name, found) for name, found in reading.live.items()})
 
 
 def _unnamed(name: str, found: Live[CertRole]) -> Live[CertRole]:
     """The server answers the role's own name for a display name that is not set."""
-    own = name.rpartition("/")[2] == found.spec.display_name
-    return found._replace(spec=found.spec.model_copy(update={"display_name": ""})) if own else found
+    own = name.rpartition("/")[2]
+    if found.spec.display_name != own:
+        return found
+    return found._replace(spec=found.spec.model_copy(update={"display_name": _Unset(own)}))
+
+
+def _align(desired: CertRole, live: CertRole) -> CertRole:
+    unset = live.display_name
+    written = isinstance(unset, _Unset) and desired.display_name == unset.own
+    return live.model_copy(update={"display_name": desired.display_name}) if written else live
 
 
 CERT_ROLE = Kind(
@@ -69,5 +87,6 @@ CERT_ROLE = Kind(
     write=ROLES.write,
     refs=role_refs,
     check=token_problems,
+    align=_align,
     fold=fold_leaf,
 )

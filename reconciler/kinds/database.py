@@ -66,9 +66,20 @@ class DatabaseConnection(Spec):
     tls_certificate: Text = ""
     tls_server_name: Text = ""
     tls_skip_verify: bool = False
+    skip_verification: bool = False
+    socket_keep_alive: Seconds = 0
+    insecure: bool = False
+    ca_path: Text = ""
+    use_old_xpack: bool = False
+    base64pem: Text = ""
+    bucket_name: Text = ""
+    project_id: Text = ""
+    public_key: Text = ""
     client_key: Secret | None = None
     private_key: Secret | None = None
     tls_certificate_key: Secret | None = None
+    pem_bundle: Secret | None = None
+    pem_json: Secret | None = None
     service_account_json: Secret | None = None
 
     live_names = {"root_rotation_statements": "root_credentials_rotate_statements"}
@@ -82,7 +93,7 @@ _ENGINE_FIELDS = (
     "root_rotation_statements",
     "verify_connection",
 )
-_SECRETS = ("password", "client_key", "private_key", "tls_certificate_key", "service_account_json")
+_SECRETS = ("password", "client_key", "private_key", "tls_certificate_key", "pem_bundle", "pem_json", "service_account_json")
 
 
 def _parse_connection(body: Body) -> Live[DatabaseConnection]:

@@ -29,7 +29,9 @@ def normal_cidr(given: str) -> str:
     except ValueError:
         raise ValueError(f"{given!r} is not an IP address or network (write 10.0.0.0/8)") from None
     length, host = network.network.prefixlen, network.ip
-    if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped is not None and length >= 96:
+    if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped is not None:
+        if length < 96:  # the server would make a single host of it, or everything
+            raise ValueError(f"{given!r} is an IPv4 address with a mask that no IPv4 network has (write {host.ipv4_mapped}/8)")
         host, length = host.ipv4_mapped, length - 96
     return str(host) if length == host.max_prefixlen else f"{host}/{length}"
 

@@ -10,14 +10,6 @@ from reconciler.backends.vault.client import VaultClient, connect
 from reconciler.backends.vault.connection import Connection
 from reconciler.backends.vault.transport import Transport
 from reconciler.dev.servers import Server
-from tests.kinds.postgres import start_postgres
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[None]:
-    """A PostgreSQL at tests.kinds.postgres.PORT for this worker."""
-    with start_postgres():
-        yield
 
 
 @pytest.fixture(autouse=True)

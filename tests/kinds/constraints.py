@@ -5,6 +5,7 @@ Each trial stands on a sample, for its name and for what must exist before it.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -49,7 +50,8 @@ class Trial(NamedTuple):
 @st.composite
 def networks(draw: st.DrawFn) -> str:
     address = draw(st.ip_addresses())
-    return f"{address}/{draw(st.integers(0, address.max_prefixlen))}"
+    mapped = isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped
+    return f"{address}/{draw(st.integers(96 if mapped else 0, address.max_prefixlen))}"
 
 
 def listed(*values: Any, least: int = 0, most: int = 3) -> st.SearchStrategy[list[Any]]:
@@ -208,6 +210,7 @@ _LOGINS = [
         {
             **TOKEN,
             "certificate": st.sampled_from([CLIENT_PEM, OTHER_PEM, CLIENT_PEM + OTHER_PEM]),
+            "display_name": st.sampled_from(["", "other"]),
             "ocsp_ca_certificates": st.sampled_from(["", OTHER_PEM]),
             "required_extensions": listed("1.2.3:a", "1.2.4:b*"),
         },
