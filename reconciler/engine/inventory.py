@@ -17,6 +17,7 @@ from reconciler.core.order import NAMESPACE
 from .survey import READERS
 from .world import Clients, Progress
 
+UNLISTED = "vault.object"  # any path: no server lists what has no kind of its own
 IAM = "aws.iam_"  # these have no region: two instances on one account show the same ones
 _NO_NAMESPACES = frozenset({400, 404, 405})  # what servers answer that have none
 
@@ -65,7 +66,7 @@ def take_inventory(
 def _told(kinds: Kinds, territory: Territory) -> Iterator[AnyKind]:
     """The kinds that a territory is asked for. Namespaces were read on the way."""
     for kind in kinds.values():
-        ours = kind.backend == territory.backend and not kind.declared and kind.name != NAMESPACE
+        ours = kind.backend == territory.backend and not kind.declared and kind.name not in (NAMESPACE, UNLISTED)
         if ours and (territory.iam or not kind.name.startswith(IAM)):
             yield kind
 
