@@ -63,7 +63,7 @@ def opened(
             own = own_login(desired.environment, purpose, administrator=administrator)
             session = _joined(settings, parts, _wish(desired, tree, repository, own, unsaved=unsaved), ahead)
             if older is not None:
-                session.scope = scope_since(older, trusted, desired, changed_since or "")
+                session.scope = scope_since(older, tree, trusted, desired, changed_since or "")
             yield session
 
 
