@@ -15,6 +15,8 @@ from .resource import S, Spec
 from .secret import Reveal, Secret
 
 C = TypeVar("C")
+Find = Callable[[str, str], Spec | None]
+"""(kind, name) -> the spec that the commit declares at home; None where it declares none."""
 
 
 class Live(NamedTuple, Generic[S]):
@@ -76,6 +78,10 @@ def _no_problems(_name: str, _spec: Any) -> Iterable[str]:
     return ()
 
 
+def _stands_alone(_name: str, _spec: Any, _find: Find) -> Iterable[str]:
+    return ()
+
+
 def _as_written(name: str) -> str:
     return name
 
@@ -114,6 +120,8 @@ class Kind(Generic[S, C]):
     refs: Callable[[str, S], Iterable[Ref]] = _no_refs
     check: Callable[[str, S], Iterable[str]] = _no_problems
     """What is wrong with a declared name and spec, beyond what the model says: one sentence a problem."""
+    fits: Callable[[str, S, Find], Iterable[str]] = _stands_alone
+    """What is wrong with a declared object beside the others that the commit declares."""
     fold: Callable[[str], str] = _as_written
     """The server's spelling of a name. A declared name that is not its own fold is an error."""
     align: Callable[[S, S], S] = _live_as_it_is
@@ -178,4 +186,4 @@ def registry(kinds: Iterable[AnyKind]) -> Kinds:
     return by_name
 
 
-__all__ = ["AnyKind", "Gap", "Kind", "Kinds", "Live", "Names", "Reading", "Ref", "Spec", "registry"]
+__all__ = ["AnyKind", "Find", "Gap", "Kind", "Kinds", "Live", "Names", "Reading", "Ref", "Spec", "registry"]

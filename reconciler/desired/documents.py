@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import fnmatch
+from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -137,6 +138,19 @@ def named(body: dict[str, Any]) -> str:
     """What to call a document that may be broken: `KIND/NAME` as far as it says so."""
     kind, name = body.get("kind"), body.get("name")
     return "/".join(part for part in (kind, name) if part and isinstance(part, str))
+
+
+SINGLE_FILE = "policies"
+"""The key of the older form, in which one document holds all rotation policies by name."""
+
+
+def policies(document: Document) -> Iterator[Document]:
+    """The `rotation_policy` documents that one of the older form stands for."""
+    rest = {key: value for key, value in document.body.items() if key != SINGLE_FILE}
+    entries = document.body[SINGLE_FILE]
+    for name, spec in entries.items() if isinstance(entries, dict) else [("", entries)]:
+        body = {"kind": "rotation_policy", "name": name, "spec": spec, **rest}
+        yield document._replace(line=document.at((SINGLE_FILE, name)).line, body=body)
 
 
 def problem(document: Document, address: str, fault: Fault, below: Path = ()) -> Problem:

@@ -97,6 +97,25 @@ class Forge(BaseModel):
     token: Secret | None = None
 
 
+class RotationCaps(BaseModel):
+    """How many rotations may be active at once. After an outage everything is overdue."""
+
+    model_config = _FROZEN
+    target: Annotated[int, Field(ge=1)] = 1
+    store: Annotated[int, Field(ge=1)] = 20
+    overall: Annotated[int, Field(ge=1)] = 20
+
+
+class RotationSettings(BaseModel):
+    """Whether and how secrets are rotated. VAULT_ROTATION_ENABLED, VAULT_AUTO_ROTATE and VAULT_DEFAULT_TTL (seconds) mean the same."""
+
+    model_config = _FROZEN
+    enabled: bool = True
+    auto: Annotated[bool, Field(description="begin what is due; otherwise only what somebody asks for")] = True
+    default_interval_days: Annotated[float, Field(gt=0, description="of policies that name none")] = 30
+    caps: RotationCaps = RotationCaps()
+
+
 class Environment(BaseModel):
     """Where desired state goes, and what it may use on the way."""
 
@@ -113,7 +132,7 @@ class Environment(BaseModel):
     forge: Forge | None = None
     audit: Settings = {}
     stores: Settings = {}
-    rotation: Settings = {}
+    rotation: RotationSettings = RotationSettings()
 
     @field_validator("vault", "aws", mode="before")
     @classmethod

@@ -27,7 +27,10 @@ Evaluate = Callable[[Variables], Any]
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _OPERATORS = frozenset(("and", "or", "not", "in", "is", "if", "else"))
 _REFERENCE = re.compile(r"ref\(\s*(?:'([^']+)'|\"([^\"]+)\")\s*\)\.(\w+)")
-_KEPT = re.compile(r"\$\{\{ ref\('[^']+'\)\.(?:accessor|arn|id) \}\}")
+_KEPT = re.compile(r"\$\{\{ (?:ref\('[^']+'\)\.(?:accessor|arn|id)|value) \}\}")
+_TRIED_WITH = frozenset(("validate", "target"))
+_VALUE = {"value": "${{ value }}"}
+"""Inside the request that tries a secret `value` is the secret, which is known only when it is tried."""
 
 
 class Unresolved(ValueError):
@@ -48,7 +51,9 @@ def substitute(value: Any, variables: Variables, wrong: list[Fault], path: Path 
     if not isinstance(value, dict):
         return value
     filled = {
-        substitute(key, variables, wrong, (*path, key)) if OPEN in key else key: substitute(entry, variables, wrong, (*path, key))
+        substitute(key, variables, wrong, (*path, key)) if OPEN in key else key: substitute(
+            entry, {**_VALUE, **variables} if key in _TRIED_WITH else variables, wrong, (*path, key)
+        )
         for key, entry in value.items()
     }
     if filled.keys() == {"ref", "attribute"}:

@@ -14,7 +14,7 @@ from reconciler.core.address import Address
 from reconciler.core.errors import Invalid, Problem
 from reconciler.core.guard import Approval
 from reconciler.core.kind import Kinds, Ref
-from reconciler.core.resource import Resource
+from reconciler.core.resource import Resource, Spec
 
 from .documents import Exempt, problem
 from .environments import Environment, choose_environment
@@ -71,7 +71,7 @@ def _whole(reading: Reading, today: datetime.date) -> Desired:
     wrong = [*reading.problems, *_credentials(reading, today)]
     # Where documents failed, what they declare is missing, and more messages would only mislead.
     if not reading.problems:
-        wrong += [*references.problems, *_unused(reading)]
+        wrong += [*references.problems, *_unused(reading), *_misfits(reading)]
     if wrong:
         raise Invalid(sorted(dict.fromkeys(wrong), key=_position))
     lifts: list[Approval | Exempt] = [*reading.approvals, *reading.exceptions]
@@ -95,6 +95,19 @@ def _unused(reading: Reading) -> Iterator[Problem]:
         for patch in patches if address not in reading.patched else ():
             what = f"patches nothing that is declared in environment {reading.ground.environment.name}"
             yield problem(patch.document, str(address), Fault(("address",), what, suggestion(str(address), declared)))
+
+
+def _misfits(reading: Reading) -> Iterator[Problem]:
+    """What is right by itself, and wrong beside another object."""
+    resources = reading.resources
+
+    def find(kind: str, name: str) -> Spec | None:
+        found = resources.get(Address(kind, name))
+        return found.spec if found else None
+
+    for address, resource in resources.items():
+        for sentence in reading.ground.kinds[address.kind].fits(address.name, resource.spec, find):
+            yield Problem(str(resource.origin), str(address), sentence)
 
 
 def _credentials(reading: Reading, today: datetime.date) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from reconciler.core.errors import Problem
 from reconciler.core.guard import Approval
 from reconciler.core.resource import Resource
 
-from .documents import LIFTS, Envelope, Exempt, TemplateUse, named, problem, read_envelope, read_lift
+from .documents import LIFTS, SINGLE_FILE, Envelope, Exempt, TemplateUse, named, policies, problem, read_envelope, read_lift
 from .expressions import OPEN, substitute
 from .ground import Ground, read_file
 from .overlays import patched
@@ -64,6 +64,10 @@ class Reading:
             return
         evaluated = self.evaluated(document) if care.evaluate else document
         if evaluated is None:
+            return
+        if SINGLE_FILE in evaluated.body and "kind" not in evaluated.body:
+            for one in policies(evaluated):
+                self.document(one, care._replace(evaluate=False))
             return
         envelope = read_envelope(evaluated)
         if isinstance(envelope, list):

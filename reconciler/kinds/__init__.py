@@ -28,6 +28,8 @@ from .password_policy import PASSWORD_POLICY
 from .pki_role import PKI_ROLE
 from .policy import POLICY
 from .rate_limit_quota import RATE_LIMIT_QUOTA
+from .rotation_policy import ROTATION_POLICY
+from .secret_kind import DECLARED_SECRET
 from .ssh_role import SSH_ROLE
 from .token_role import TOKEN_ROLE
 from .transit_key import TRANSIT_KEY
@@ -72,5 +74,7 @@ KINDS: Kinds = registry(
         IAM_ROLE,
         KMS_KEY,
         SSM_PARAMETER,
+        ROTATION_POLICY,
+        DECLARED_SECRET,
     )
 )
