@@ -65,12 +65,13 @@ _SYS_ACTING = re.compile(
 )
 # Elsewhere: segments at which a read returns a secret or mints one, or a write acts instead of storing.
 _ACTING = re.compile(
-    r"(static-)?creds|issue|sign(-[a-z]+)?|export|code|login|token|(custom-)?secret-id|seal|unseal|datakey|encrypt|decrypt|rewrap"
+    r"(static-)?creds?|sts|key|issue|sign(-[a-z]+)?|export|code|login|token|(custom-)?secret-id|seal|unseal|datakey|encrypt|decrypt|rewrap"
     r"|hmac|verify|random|hash|backup|restore|cubbyhole|rotate(-[a-z]+)?|revoke(-[a-z]+)?|tidy|lookup|introspect|generate"
 )
 # What follows these is a name that somebody chose, such as a role called "code".
 _NAME_FOLLOWS = frozenset({"role", "roles", "users", "groups", "keys", "certs", "config", "map"})
 _KV_DATA = re.compile(r"[^/]+(/.+)?/(data|subkeys|undelete|destroy|delete|metadata)/.+")
+_ENGINES, _METHODS = "sys/mounts", "sys/auth"
 _SECRET_MOUNTS = frozenset({"kv", "generic", "cubbyhole", "totp"})
 
 
@@ -128,10 +129,12 @@ def _seconds(given: str | int | float) -> int | None:
 
 def _read(client: VaultClient, names: Names) -> Reading[ObjectSpec]:
     """Only what is wanted: nothing lists objects of all sorts. What lies in a store of secrets is never asked for."""
-    refused = {name: problem for name in names.wanted if (problem := _forbidden_here(client, name))}
+    blind = {name: table for name in names.wanted if _mounts(client, table := _table(name)) is None}
+    refused = {name: problem for name in names.wanted - blind.keys() if (problem := _forbidden_here(client, name))}
     gaps = [Gap(name, name, "", problem) for name, problem in refused.items()]
+    gaps += [Gap(name, table, "read") for name, table in blind.items()]
     live: dict[str, Live[ObjectSpec]] = {}
-    for path, body in client.read_many(sorted(names.wanted - refused.keys())):
+    for path, body in client.read_many(sorted(names.wanted - refused.keys() - blind.keys())):
         if isinstance(body, Denied):
             gaps.append(Gap(path, path, "read"))
         elif body is not None:
@@ -139,14 +142,24 @@ def _read(client: VaultClient, names: Names) -> Reading[ObjectSpec]:
     return Reading(live, tuple(sorted(gaps)))
 
 
+def _table(name: str) -> str:
+    """Where the server says what the path is mounted on; empty for paths of the server itself, which are the same everywhere."""
+    return "" if name.startswith(("sys/", "identity/")) else _METHODS if name.startswith("auth/") else _ENGINES
+
+
+def _mounts(client: VaultClient, table: str) -> Mapping[str, Mapping[str, Any]] | None:
+    return {} if not table else client.auth_mounts() if table == _METHODS else client.mounts()
+
+
 def _forbidden_here(client: VaultClient, name: str) -> str:
     """Why this server's mounts forbid the path; empty if they do not."""
-    auth = name.startswith("auth/")
-    path = name.removeprefix("auth/")
-    mounts = (client.auth_mounts() if auth else client.mounts()) or {}
+    table = _table(name)
+    path, mounts = name.removeprefix("auth/"), _mounts(client, table)
+    if mounts is None:
+        return f"whether it holds secrets is not known (the login may not read {table})"
     mount = longest(path, frozenset(mounts))
     sort, rest = str(mounts.get(mount, {}).get("type", "")), path[len(mount) + 1 :]
-    if sort in _SECRET_MOUNTS and not auth:
+    if sort in _SECRET_MOUNTS and table == _ENGINES:
         return f"{mount}/ holds secrets, which are never read or written here (use vault.kv_secret for their settings)"
     return _other_kind(rest, _OTHER_KINDS_BY_TYPE.get(sort, ()))
 

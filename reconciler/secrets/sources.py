@@ -68,6 +68,8 @@ class Sources:
 
     def reveal(self, secret: Secret) -> str:
         """The value itself, made now if it is to be generated and is not there yet. Raises Missing, Invalid, Denied."""
+        if not secret.source:
+            raise Missing("the value that it had is not known here, so it cannot be put back (write it by hand)")
         value = self._made(secret) if secret.generate else self._value(secret)
         self._used[secret.source] = value.mark
         return value.text

@@ -362,6 +362,9 @@ def test_audit_devices_of_the_server_configuration_are_compared_but_never_writte
         "secret/data/a/b",
         "secret/metadata/a",
         "database/creds/app",
+        "aws/sts/deploy",
+        "ldap/static-cred/app",
+        "gcp/roleset/app/key",
         "pki/issue/web",
         "pki/sign-verbatim/web",
         "transit/export/encryption-key/a",
@@ -402,3 +405,18 @@ def test_a_store_of_secrets_is_never_read_as_an_object(vault: VaultClient, mount
     assert vault.requests - before == 1  # for the mounts
     with pytest.raises(BackendError, match="holds secrets"):
         OBJECT.write(vault, Change(Address("vault.object", path), Action.CREATE, None, OBJECT.spec(data={"a": "b"})), no_secret)
+
+
+def test_where_mounts_may_not_be_seen_nothing_is_read_as_an_object(vault: VaultClient) -> None:
+    vault.write("sys/mounts/old", {"type": "kv"})
+    vault.write("old/app", {"password": "canary"})
+    rules = 'path "*" { capabilities = ["read", "update"] } path "sys/mounts" { capabilities = ["deny"] }'
+    vault.write("sys/policies/acl/blind", {"policy": rules})
+    token = vault.write("auth/token/create", {"policies": ["blind"]})["auth"]["client_token"]
+    blind = connect(vault.transport, token)
+    reading = read(OBJECT, blind, "old/app")
+    assert [(gap.prefix, gap.path, gap.capability) for gap in reading.gaps] == [("old/app", "sys/mounts", "read")]
+    assert reading.live == {}
+    assert not read(OBJECT, blind, "identity/oidc/config").gaps, "what is the server's own lies on no mount"
+    with pytest.raises(BackendError, match="may not read sys/mounts"):
+        OBJECT.write(blind, Change(Address("vault.object", "old/app"), Action.CREATE, None, OBJECT.spec(data={"a": "b"})), no_secret)

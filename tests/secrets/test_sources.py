@@ -251,6 +251,10 @@ class TestLocal:
         with pytest.raises(Missing, match="not set here, or empty"):
             working.reveal(taken(f"env:{name}"))
 
+    def test_a_value_of_which_only_the_server_knew_cannot_be_put_back(self) -> None:
+        with pytest.raises(Missing, match="not known here"):
+            sources(local=self.LOCAL).reveal(Secret.remembered("", ""))
+
     def test_only_variables_that_the_environment_allows_are_read(self) -> None:
         working = sources(local=self.LOCAL)
         for ask in (working.mark, working.reveal):
