@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.kind import AnyKind
 from reconciler.kinds import KINDS
-from tests.kinds.by_hand import NO_DEFAULT, NO_HAND, VAULT_HANDS, VAULT_OTHER
+from tests.kinds.by_hand import SHOWN, VAULT_HANDS
 from tests.kinds.by_hand_aws import AWS_HANDS, AWS_NO_DEFAULT, AWS_NO_HAND, AWS_OTHER
+from tests.kinds.by_hand_values import NO_DEFAULT, NO_HAND, NOT_OURS, VAULT_OTHER
 from tests.kinds.sample import Sample
 from tests.kinds.samples import SAMPLES
 from tests.kinds.shapes import two_of
@@ -105,6 +106,16 @@ def test_a_field_removed_from_git_is_planned_alone_and_set_to_its_default(
     with standing(name, sample, request.getfixturevalue(server_of(name, sample))) as stand:
         faults = [fault for one in fields for fault in told(stand, one, removed_from_git)]
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(("name", "sample"), [pytest.param(name, SAMPLES[name][0], id=name) for name in SHOWN])
+def test_whatever_a_server_shows_is_in_the_model_or_not_ours(name: str, sample: Sample, request: pytest.FixtureRequest) -> None:
+    with standing(name, sample, request.getfixturevalue(server_of(name, sample))) as stand:
+        stand.reach(stand.spec(sample.spec))
+        mount, _, leaf = sample.name.rpartition("/")
+        shown = stand.client.read(SHOWN[name].format(name=sample.name, mount=mount, leaf=leaf))
+    known = {*stand.kind.spec.model_fields, *stand.kind.spec.live_names.values()}
+    assert shown.keys() - known - NOT_OURS.keys() == set()
 
 
 def told(stand: Stand, one: Turn, trial: Callable[[Stand, Turn], Iterator[str]]) -> Iterator[str]:
