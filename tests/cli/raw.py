@@ -36,8 +36,8 @@ class Raw:
             self._clients[namespace] = hvac.Client(self._address, self._token, namespace=namespace or None)
         return self._clients[namespace]
 
-    def aws(self, service: str) -> Any:
-        return boto3.client(service, region_name="us-east-1", endpoint_url=self._endpoint)  # type: ignore[call-overload]  # by name
+    def aws(self, service: str, region: str = "us-east-1") -> Any:
+        return boto3.client(service, region_name=region, endpoint_url=self._endpoint)  # type: ignore[call-overload]  # by name
 
     def read(self, path: str, namespace: str = "") -> Any:
         """The data at a path, None where there is none."""

@@ -230,6 +230,18 @@ aws: {{}}
     assert "is the same place as" in found["notes"][0]
 
 
+def test_two_regions_of_one_account_declare_its_roles_once_and_secrets_each_for_themselves(site: Site, raw: Raw, moto: str) -> None:
+    site.environ["AWS_ENDPOINT_URL"] = moto
+    for region in ("us-east-1", "eu-west-1"):
+        raw.aws("secretsmanager", region).create_secret(Name=f"here/{region}", SecretString=CANARY)
+    trust = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "sts:AssumeRole"}}'
+    raw.aws("iam").create_role(RoleName="one", AssumeRolePolicyDocument=trust)
+    site.write("desired-state/environments/dev.yaml", "project: g\naws: {primary: {region: us-east-1}, eu: {region: eu-west-1}}\n")
+    site.commit()
+    adopt_files(site)
+    assert actions(site.plan()) == dict.fromkeys(["aws.iam_role/one", "aws.secret/here/eu-west-1@eu", "aws.secret/here/us-east-1"], "adopt")
+
+
 def test_a_bootstrapped_server_with_nothing_on_it_has_nothing_to_adopt(site: Site, tmp_path: Path) -> None:
     logins = "{plan: {method: approle}, apply: {method: approle}}"
     environment = f"project: genesis\nvault:\n  primary: {{namespace: genesis, auth: {logins}}}\n  root: {{namespace: /}}\naws: {{}}\n"
@@ -242,12 +254,13 @@ def test_a_bootstrapped_server_with_nothing_on_it_has_nothing_to_adopt(site: Sit
         role = "auth/approle/role/reconciler-plan"
         raw.write("sys/policies/acl/all", "genesis", body={"policy": 'path "*" { capabilities = ["read", "list", "scan", "sudo"] }'})
         raw.write(role, "genesis", body={"token_policies": ["reconciler-plan", "all"]})
+        raw.write("sys/quotas/rate-limit/calm", body={"rate": 1000, "path": "genesis/"})
         login = {"VAULT_ROLE_ID": raw.read(f"{role}/role-id", "genesis")["role_id"]}
         login["VAULT_SECRET_ID"] = raw.vault("genesis").adapter.post(f"/v1/{role}/secret-id")["data"]["secret_id"]
         found = adopt(site, "-o", "json", **login).json
         raw.close()
-    # The policy that this test made, and the device that stands in this server's configuration.
-    assert [document["name"] for document in found["documents"]] == ["main", "all"]
+    # The policy and quota that this test made, and the device that stands in this server's configuration.
+    assert [document["name"] for document in found["documents"]] == ["main", "all", "calm"]
 
 
 def test_an_instance_that_nobody_declared_need_not_be_reached(site: Site, vault: VaultClient) -> None:
