@@ -5,6 +5,7 @@ One LIST a mount and one GET for each wanted name, all in one batch. What may no
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from reconciler.core.resource import S, Spec
 from reconciler.core.secret import Reveal, Secret
 
 Body = Mapping[str, Any]
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def not_understood(name: str, path: str, wrong: ValidationError) -> Gap:
@@ -165,7 +167,10 @@ class _Batch(Generic[S]):
         if self.folder.caseless:
             spelled = {name.lower(): name for name in wanted}
             listed = {spelled.get(name.lower(), name) for name in listed}
-        read = listed if everything else listed & wanted
+        # A name that no URL can hold is refused by the server, which must not blank the others.
+        unsaid = {name for name in listed if _CONTROL.search(name)}
+        yield from (Gap(name, path, "", "its name holds control characters") for name in sorted(unsaid))
+        read = (listed if everything else listed & wanted) - unsaid
         shown = listing.key_info if listing is not None and self.folder.whole else {}
         for name in read:
             body = shown.get(name.removeprefix(prefix))

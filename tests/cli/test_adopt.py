@@ -199,6 +199,28 @@ def test_a_credential_in_an_open_field_is_not_written_and_the_field_is_left_to_w
     assert actions(lived_in.plan()) == {"vault.kv_secret/kv/leaky": "adopt"}
 
 
+def test_odd_names_and_texts_are_declared_as_they_are_or_said_to_be_left_alone(site: Site, vault: VaultClient) -> None:
+    names = ["a b", "ünï/x", "yes", "007", "a@b", "x%y", "pre:fix", 'q"uote', "it's", "#hash", "null", "{{brace}}", "a?b=c", "A*"]
+    for name in names:
+        vault.write(f"sys/policies/acl/{name}", {"policy": 'path "x/é ${y} {{z}}" { capabilities = ["read"] }'})
+        vault.write("identity/group", {"name": name, "policies": [name], "metadata": {"k": name}})
+    vault.write("identity/entity", {"name": "map", "metadata": {"ref": "x", "attribute": "id"}})
+    vault.write("identity/entity", {"name": "${{ expression }}"})
+    vault.write("identity/entity", {"name": "tab\there"})
+    vault.write("sys/mounts/kv", {"type": "kv-v2", "description": "a\nb  \n\tc: # x"})
+    vault.write("kv/metadata/a b/ü?x", {"custom_metadata": {"number": "1e5", "trail ": " x "}})
+    site.write("desired-state/environments/dev.yaml", NO_AWS)
+    site.commit()
+    for more in ((), ("--fold",)):
+        found = adopt_files(site, *more, code=1)
+        assert [one["address"] for one in found["left"]] == ["vault.identity_entity/${{ expression }}"]
+        assert [one["prefix"] for one in found["unknown"]] == ["tab\there"]
+        plan = site.plan()
+        assert set(actions(plan).values()) == {"adopt"}
+        assert len(plan["changes"]) == len(found["documents"]) == 2 * len(names) + 3
+        site.git("rm", "-rq", ADOPTED)
+
+
 def test_what_names_nothing_is_left_alone_where_the_next_plan_would_fail_for_it(site: Site, vault: VaultClient) -> None:
     vault.write("sys/mounts/db", {"type": "database"})
     vault.write("db/roles/orphan", {"db_name": "gone", "creation_statements": "SELECT 1"})
