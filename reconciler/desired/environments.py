@@ -12,6 +12,7 @@ from reconciler.core.auth import Auth
 from reconciler.core.errors import Invalid, Problem, Usage
 from reconciler.core.guard import Limits
 from reconciler.core.secret import FORBIDDEN_ENV, Secret
+from reconciler.core.stores import Stores
 from reconciler.core.values import StringSet
 
 from .documents import problem
@@ -131,7 +132,7 @@ class Environment(BaseModel):
     secret_files: Annotated[str, Field(description="the one folder that `from: file:` may read")] = ""
     forge: Forge | None = None
     audit: Settings = {}
-    stores: Settings = {}
+    stores: Stores = Stores()
     rotation: RotationSettings = RotationSettings()
 
     @field_validator("vault", "aws", mode="before")

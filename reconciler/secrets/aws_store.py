@@ -175,18 +175,19 @@ class AwsStore:
         answer = self._client.change(_SERVICE, "put_secret_value", **parameters, **({"VersionStages": [*labels]} if labels else {}))
         return str(answer["VersionId"])
 
-    def _replace(self, path: str, text: str, base: str) -> str:
+    def _replace(self, path: str, text: str, follows: str) -> str:
         made = self._write(path, text, self._token(), STAGED)
-        move = {"VersionStage": LIVE, "MoveToVersionId": made, "RemoveFromVersionId": base}
+        move = {"VersionStage": LIVE, "MoveToVersionId": made, "RemoveFromVersionId": follows}
         try:
             self._client.change(_SERVICE, "update_secret_version_stage", SecretId=self._id(path), **move)
         except BackendError:
-            live = self.labelled(path).get(LIVE)
-            if live == made:
+            labels = self.labelled(path)
+            if labels.get(LIVE) == made:
                 return made
-            with suppress(BackendError):  # the value that nobody took must not stay readable; AWS removes it in time anyway
-                self.destroy(path, made)
-            if live != base:
+            if [label for label, version in labels.items() if version == made] == [STAGED]:
+                with suppress(BackendError):  # a value that nobody took must not stay readable; AWS removes it in time anyway
+                    self.destroy(path, made)
+            if labels.get(LIVE) != follows:
                 raise self._conflict(path) from None
             raise
         return made

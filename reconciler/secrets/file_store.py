@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..core.errors import BackendError, Conflict
 from . import file_disk as disk
@@ -27,6 +27,9 @@ from .file_seal import Head, Masters, new_id, read_head, seal, unseal, write_hea
 from .file_slots import Slot
 from .store import Held, Tampered, Version, checked_path, checked_value
 
+R = TypeVar("R")
+
+NO_MASTERS = Masters("", 0, {})  # of a store that does not exist yet, where nothing is read with them
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}")
 
 
@@ -51,40 +54,26 @@ class FileStore:
         self._now = now
 
     def get(self, path: str, version: str = "") -> Held | None:
-        with in_words(checked_path(path), "read"):
-            found, masters = self._look(path)
-            if found is None or (not version and found.absent):
-                return None
-            number = int(version) if _NUMBER.fullmatch(version) else 0 if version else found.version
-            if not 1 <= number <= found.version:
-                return None
-            content = self._content(masters, found, number)
-        return None if "value" not in content else Held(content["value"], str(number))
+        return self._steadily(path, lambda: self._get(path, version))
 
     def put(self, path: str, value: Mapping[str, str], expected: str | None = None) -> str:
         sent = checked_value(checked_path(path), value)
-        with in_words(path, "write"), self._writing(path) as (masters, head):
+        with in_words(path, "write"), self.writing(path) as (masters, head):
             self._expect(path, head, expected)
             return self._add(masters, path, head, {"made": self._now(), "value": sent})
 
     def list(self, prefix: str = "") -> tuple[str, ...]:
         with in_words(prefix, "list"):
-            paths = (path for path in self.paths() if path.startswith(prefix))
-            return tuple(sorted(path for path in paths if (head := self._look(path)[0]) and not head.absent))
+            return tuple(sorted(path for path in self.paths() if path.startswith(prefix) and self._is_there(path)))
 
     def versions(self, path: str) -> tuple[Version, ...]:
-        with in_words(checked_path(path), "read"):
-            head, masters = self._look(path)
-            numbers = range(head.version, 0, -1) if head else ()
-            return tuple(self._version(masters, head, number) for number in numbers if head)
+        return self._steadily(path, lambda: self._versions(path))
 
     def metadata(self, path: str) -> Mapping[str, str]:
-        with in_words(checked_path(path), "read"):
-            masters = self.keyring.masters()
-            return self._metadata(masters, path) if masters else {}
+        return self._steadily(path, lambda: self._metadata(self.keyring.masters(), path))
 
     def annotate(self, path: str, metadata: Mapping[str, str]) -> None:
-        with in_words(checked_path(path), "write"), self._writing(path) as (masters, _):
+        with in_words(checked_path(path), "write"), self.writing(path) as (masters, _):
             known = {**self._metadata(masters, path), **metadata}
             disk.replace(self.folder(path), META, seal(masters, path, 0, new_id(), known))
 
@@ -92,7 +81,7 @@ class FileStore:
         with in_words(checked_path(path), "delete"):
             if not self.folder(path).is_dir():
                 return
-            with self._writing(path) as (masters, head):
+            with self.writing(path) as (masters, head):
                 if head and not head.absent:
                     self._add(masters, path, head, {"made": self._now(), "gone": "deleted"})
 
@@ -100,7 +89,7 @@ class FileStore:
         with in_words(checked_path(path), "delete"):
             if not _NUMBER.fullmatch(version) or not self.folder(path).is_dir():
                 return
-            with self._writing(path) as (masters, head):
+            with self.writing(path) as (masters, head):
                 if head and int(version) <= head.version:
                     gone = Head(path, head.version, head.id, head.gone, tuple(sorted({*head.destroyed, int(version)})))
                     # HEAD first: killed in between, the version is already one that nobody is given.
@@ -117,27 +106,40 @@ class FileStore:
         return ""
 
     def paths(self) -> Iterator[str]:
-        """Every path that ever had a value."""
+        """Every path that anything was ever written for."""
         for folder, _, files in os.walk(self.root):
-            if Path(folder) != self.root and any(name == HEAD or disk.version_number(name) for name in files):
+            if Path(folder) != self.root and any(name in (HEAD, META) or disk.version_number(name) for name in files):
                 yield disk.secret_path(self.root, Path(folder))
 
     def folder(self, path: str) -> Path:
         return secret_folder(self.root, path)
 
-    def _look(self, path: str) -> tuple[Head | None, Masters]:
+    def _steadily(self, path: str, read: Callable[[], R]) -> R:
+        """Read without a lock; what looks wrong is read once more under one, since a writer may have been at it."""
+        with in_words(checked_path(path), "read"):
+            try:
+                return read()
+            except Tampered:
+                if not self.folder(path).is_dir():
+                    raise
+                with locked(self.folder(path), alone=False):
+                    return read()
+
+    def _get(self, path: str, version: str) -> Held | None:
+        masters, head = self._look(path)
+        if head is None or (not version and head.absent):
+            return None
+        number = int(version) if _NUMBER.fullmatch(version) else 0 if version else head.version
+        content = self._content(masters, head, number) if 1 <= number <= head.version else {}
+        return Held(content["value"], str(number)) if "value" in content else None
+
+    def _versions(self, path: str) -> tuple[Version, ...]:
+        masters, head = self._look(path)
+        return tuple(self._version(masters, head, number) for number in range(head.version, 0, -1)) if head else ()
+
+    def _look(self, path: str) -> tuple[Masters, Head | None]:
         masters = self.keyring.masters()
-        if masters is None:
-            return None, Masters("", 0, {})
-        try:
-            return self._settled(masters, path).head, masters
-        except Tampered:
-            # A writer may have been at it, or the master key have been rotated: without either, it is what it seems.
-            if not self.folder(path).is_dir():
-                raise
-            with locked(self.folder(path), alone=False):
-                masters = opened(self.keyring.masters())
-                return self._settled(masters, path).head, masters
+        return (masters, self._settled(masters, path).head) if masters else (NO_MASTERS, None)
 
     def _settled(self, masters: Masters, path: str) -> _Found:
         """The head of a path, held against the versions that lie there. Raises Tampered."""
@@ -159,7 +161,7 @@ class FileStore:
         raise Tampered("replayed" if head else "gone", where, f"it is older than {version_file(newest)}, which lies beside it")
 
     @contextmanager
-    def _writing(self, path: str) -> Iterator[tuple[Masters, Head | None]]:
+    def writing(self, path: str) -> Iterator[tuple[Masters, Head | None]]:
         """Hold the path alone, on the newest master key, with what a killed put left finished."""
         self.keyring.masters(make=True)
         folder = self.folder(path)
@@ -211,11 +213,15 @@ class FileStore:
             raise Tampered("replayed", str(file), "it is not the version that HEAD speaks of")
         return content
 
+    def _is_there(self, path: str) -> bool:
+        head = self._steadily(path, lambda: self._look(path)[1])
+        return head is not None and not head.absent
+
     def _version(self, masters: Masters, head: Head, number: int) -> Version:
         content = self._content(masters, head, number)
         return Version(str(number), content.get("made", ""), "value" in content)
 
-    def _metadata(self, masters: Masters, path: str) -> dict[str, str]:
+    def _metadata(self, masters: Masters | None, path: str) -> dict[str, str]:
         file = self.folder(path) / META
         raw = disk.read(file)
-        return unseal(masters, path, 0, raw, str(file))[1] if raw is not None else {}
+        return unseal(masters, path, 0, raw, str(file))[1] if masters and raw is not None else {}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Gate = Callable[[float], None]
 
+HASTY_SECONDS = 5.0  # for an answer, where whoever waits for it gives up sooner
+
 
 class Gates:
     """The gate of a lease, which is taken after the clients were made: until then nothing may be written."""
@@ -39,6 +41,7 @@ class ClientPool:
     """The clients of one run. `purpose` is `plan` or `apply`: each may have a login of its own.
 
     `administrator`: with the token at hand instead of a declared login. `from_root`: places count from the server's root.
+    `hasty`: what fails is not sent again: the caller has somebody else to ask.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class ClientPool:
         *,
         administrator: bool = False,
         from_root: bool = False,
+        hasty: bool = False,
     ) -> None:
         self._environment = environment
         self._purpose = purpose
@@ -59,6 +63,7 @@ class ClientPool:
         self._gate = gate
         self._administrator = administrator
         self._from_root = from_root
+        self._hasty = hasty
         self._lock = threading.Lock()
         self._vault: dict[str, VaultClient] = {}
         self._aws: dict[str, AwsClient] = {}
@@ -92,7 +97,9 @@ class ClientPool:
         if declared is None:
             raise Usage(f"the environment {self._environment.name} declares no vault instance {instance}")
         connection = connection_from(self._environ, declared.address, declared.namespace or None)
-        transport = Transport(connection._replace(namespace="") if self._from_root else connection)
+        connection = connection._replace(namespace="") if self._from_root else connection
+        hasty = partial(Transport, retry_seconds=0.0, read_seconds=HASTY_SECONDS, write_seconds=HASTY_SECONDS)
+        transport = (hasty if self._hasty else Transport)(connection)
         auth = Auth() if self._administrator else getattr(declared.auth, self._purpose)
         login = Login(transport, auth, self._environ, marks=self._marks)
         client = connect(transport, login.token)
@@ -110,6 +117,7 @@ class ClientPool:
                 if declared is None:
                     raise Usage(f"the environment {self._environment.name} declares no aws instance {instance}")
                 make = partial(AwsClient, declared.region, role_arn=declared.role_arn, endpoint_url=declared.endpoint)
+                make = partial(make, attempts=1) if self._hasty else make
                 self._aws[instance], self._free[instance] = make(gate=self._gate), make()
             return self._aws[instance] if gated else self._free[instance]
 

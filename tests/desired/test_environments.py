@@ -126,7 +126,7 @@ TRUSTED = (
 )
 CHANGED = (
     "project: other\nvault: {primary: {address: 'https://evil:8200'}}\nvariables: {team: new}\nsecret_env: [A, B]\nguards: {max_deletes: 500}\n"
-    "ledger: {file: x}\nsecret_files: /\nforge: {type: github, api: 'https://evil'}\nstores: {a: 1}"
+    "ledger: {file: x}\nsecret_files: /\nforge: {type: github, api: 'https://evil'}\nstores: {vault: {mount: evil}}"
 )
 
 

@@ -1,0 +1,124 @@
+"""The stores of an environment, and the client in front of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.core import stores as declared
+from reconciler.core.errors import Missing, Usage
+from reconciler.core.secret import Secret
+from reconciler.desired.environments import Environment, read_environment
+from reconciler.desired.git import Repository
+from reconciler.secrets.client import SecretClient
+from reconciler.secrets.source_local import Local
+from reconciler.secrets.store import SecretStore
+from reconciler.settings import Settings
+from reconciler.settings import settings as gather
+
+from .clients import ClientPool
+
+if TYPE_CHECKING:
+    from reconciler.backends.hsm import Hsm
+    from reconciler.secrets.file_slots import Slot
+    from reconciler.secrets.file_store import FileStore
+
+
+def secret_client(settings: Settings) -> SecretClient:
+    """A client of the stores that the work tree's environment declares. Nothing is sent yet."""
+    environment = _environment(settings)
+    clients = pool(settings, environment)
+    named = {name: store_of(settings, environment, clients, name) for name in environment.stores.reading}
+    given = environment.stores
+    return SecretClient(list(named.values()), write=given.write, cache=given.cache, close=clients.close)
+
+
+def secret_client_at(repo: Path, environment: str | None) -> SecretClient:
+    """The same for a program: what `SecretClient.from_environment` does."""
+    return secret_client(gather(repo, environment, None, "text"))
+
+
+@contextmanager
+def encrypted_files(settings: Settings) -> Iterator[FileStore]:
+    """The encrypted store, for work on its keyring."""
+    from reconciler.secrets.file_store import FileStore
+
+    environment = _environment(settings)
+    clients = pool(settings, environment)
+    try:
+        store = store_of(settings, environment, clients, "files")
+        if isinstance(store, FileStore):
+            yield store
+    finally:
+        clients.close()
+
+
+def pool(settings: Settings, environment: Environment) -> ClientPool:
+    """Clients for stores: with the login that applies, without a lease, and quick to give up, since another store may answer."""
+    return ClientPool(environment, "apply", settings.environ, {}, lambda _seconds: None, hasty=True)
+
+
+def store_of(settings: Settings, environment: Environment, clients: ClientPool, name: str) -> SecretStore:
+    """A declared store; without a name the first of the order. The pool need not hold a lease. Raises Usage."""
+    name = name or next(iter(environment.stores.reading), "")
+    place = getattr(environment.stores, name, None) if name in environment.stores.declared else None
+    match place:
+        case declared.VaultPlace():
+            from reconciler.secrets.kv_store import KvStore
+
+            return KvStore(name, clients.vault(place.instance, gated=False), place.mount)
+        case declared.AwsPlace():
+            from reconciler.secrets.aws_store import AwsStore
+
+            return AwsStore(name, clients.aws(place.instance, gated=False), place.prefix)
+        case declared.FilesPlace():
+            from reconciler.secrets.file_store import FileStore
+
+            return FileStore(name, settings.repo / place.path, [_slot(slot, settings, environment, clients) for slot in place.slots])
+    remedy = "write `stores: {vault: {mount: MOUNT}}` in its file"
+    raise Usage(
+        f"environment {environment.name} declares no store {name!r} ({remedy})"
+        if name
+        else f"environment {environment.name} declares no stores ({remedy})"
+    )
+
+
+def _environment(settings: Settings) -> Environment:
+    return read_environment(Repository(settings.repo).read_work_tree(), settings.environment or None)
+
+
+def _slot(slot: declared.Slot, settings: Settings, environment: Environment, clients: ClientPool) -> Slot:
+    from reconciler.secrets.file_slots import KDFS, HsmSlot, KmsSlot, PassphraseSlot, TransitSlot
+
+    if slot.passphrase is not None:
+        return PassphraseSlot(slot.called, _at_hand(slot.passphrase, settings, environment), KDFS[slot.kdf])
+    if slot.transit is not None:
+        return TransitSlot(slot.called, partial(clients.vault, slot.transit.instance, gated=False), slot.transit.mount, slot.transit.key)
+    if slot.kms is not None:
+        return KmsSlot(slot.called, partial(clients.aws, slot.kms.instance, gated=False), slot.kms.key)
+    if slot.pkcs11 is not None:
+        return HsmSlot(slot.called, _hsm(slot.pkcs11, _at_hand(slot.pkcs11.pin, settings, environment)))
+    raise AssertionError("a slot without a type: the model refuses it")
+
+
+def _hsm(key: declared.HsmKey, pin: Callable[[], str]) -> Callable[[], Hsm]:
+    from reconciler.backends.hsm import Hsm
+
+    return lambda: Hsm(key.module, key.token, key.key, pin())
+
+
+def _at_hand(secret: Secret, settings: Settings, environment: Environment) -> Callable[[], str]:
+    """Reads what opens a store. That the environment's file names it is leave enough to read it."""
+    folder = settings.repo / environment.secret_files if environment.secret_files else None
+    local = Local(settings.environ, frozenset({secret.location}), folder)
+
+    def read() -> str:
+        text = local.text(secret)
+        if text is None:
+            raise Missing(f"{secret.source} is not set here, or empty: it opens the encrypted store", path=secret.source)
+        return text
+
+    return read
