@@ -15,6 +15,7 @@ from tests.cli.conftest import ENVIRONMENT
 from tests.cli.lived_in import CANARY, SERVICES, Filler, fill_aws, fill_vault
 from tests.cli.raw import Raw, everything_below
 from tests.cli.site import Ran, Site
+from tests.kinds.vault_proxy import vault_before
 
 ADOPTED = "desired-state/adopted"
 NO_AWS = "project: genesis\naws: {}\n"
@@ -156,6 +157,28 @@ def test_what_repeats_is_folded_into_templates_that_declare_the_same(lived_in: S
     assert use.count("token_ttl") == 1, "only where it is not the usual one"
     lived_in.apply()
     assert lived_in.plan()["changes"] == []
+
+
+def test_on_hashicorp_vault_which_has_no_bulk_routes_the_same_is_found(lived_in: Site, bao: Server) -> None:
+    found = adopt(lived_in, "-o", "json").json
+    with vault_before(bao.address) as front:
+        there = adopt(lived_in, "-o", "json", VAULT_ADDR=front.address).json
+    without_namespaces = [one for one in found["documents"] if "namespace" not in one and one["kind"] != "vault.namespace"]
+    assert there["documents"] == without_namespaces
+    assert there["left"] == there["unknown"] == []
+
+
+def test_a_folder_outside_of_the_repository_gets_all_of_it_and_is_said_not_to_be_read(lived_in: Site, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ran = adopt(lived_in, "--fold", "--write", str(out))
+    assert f"note: {out} is not read from there" in ran.out
+    assert (out / "templates/svc.yaml.j2").exists()
+    assert lived_in.git("status", "--porcelain") == ""
+    (out / "templates").rename(lived_in.repo / "templates")
+    out.rename(lived_in.repo / ADOPTED)
+    lived_in.commit()
+    assert set(actions(lived_in.plan()).values()) == {"adopt"}
+    assert "for environments and overlays" in adopt(lived_in, "--write", str(lived_in.repo / "desired-state/overlays/dev"), code=2).err
 
 
 def test_kinds_and_names_are_chosen(lived_in: Site) -> None:
