@@ -7,7 +7,7 @@ and the change are one transaction, so that whoever comes late changes nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,9 @@ _UNREFUSED = frozenset({"53300", "57P03", "57P01"})  # too many connections, sta
 
 
 class Postgres:
-    """One database. `administrator` is `USER:PASSWORD`, a connection string, or a password of `postgres`."""
+    """One database. `administrator` tells `USER:PASSWORD`, a connection string, or a password of `postgres`."""
 
-    def __init__(self, dsn: str, administrator: str) -> None:
+    def __init__(self, dsn: str, administrator: Callable[[], str]) -> None:
         self._dsn = dsn
         self._administrator = administrator
 
@@ -100,7 +100,7 @@ class Postgres:
     def _conninfo(self) -> str:
         from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-        given = self._administrator
+        given = self._administrator()
         if _CONNINFO.search(given):
             return make_conninfo(self._dsn, **{key: value for key, value in conninfo_to_dict(given).items() if value is not None})
         user, colon, password = given.partition(":")

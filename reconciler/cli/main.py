@@ -9,9 +9,9 @@ from types import TracebackType
 
 import click
 
-from reconciler.cli import access, adopting, applying, developing, health, history, ledger, offline, planning, preparing
+from reconciler.cli import access, adopting, applying, developing, health, history, ledger, offline, planning, preparing, rotating, secret
 
-MODULES = (offline, planning, applying, adopting, history, ledger, health, preparing, access, developing)
+MODULES = (offline, planning, applying, adopting, history, ledger, health, preparing, rotating, secret, access, developing)
 
 EXIT_CODES = """\b
 Exit codes, the first that fits:
@@ -55,6 +55,8 @@ for command in (
     *ledger.COMMANDS,
     *health.COMMANDS,
     *preparing.COMMANDS,
+    *rotating.COMMANDS,
+    *secret.COMMANDS,
     *access.COMMANDS,
     *developing.COMMANDS,
 ):

@@ -6,20 +6,15 @@ the client does that by itself. What it reports lies in a document of its own, s
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 
 from ..core.errors import Conflict
+from ..secrets.rollout import bucket
 from ..secrets.store import SecretStore
-from .state import Phase, State
+from .state import FOLDER, Phase, State
 
-REPORTS = "_reports/"
+REPORTS = f"{FOLDER}_reports/"
 ATTEMPTS = 20  # fifty consumers may report in the same second
-
-
-def bucket(rid: str, path: str, consumer: str) -> int:
-    """0 to 99. The same consumer is in the same bucket all through one rotation, and in another one in the next."""
-    return int.from_bytes(hashlib.sha256(f"{rid}\0{path}\0{consumer}".encode()).digest()[:8]) % 100
 
 
 def covered(state: State, path: str, consumers: Iterable[str]) -> int:

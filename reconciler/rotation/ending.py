@@ -71,7 +71,7 @@ def finished(state: State, seen: Seen, now: int) -> Record:
         pending=None,
         previous=None,
         stage=None,
-        last_rotated=now,
+        last_rotated=state.promoted or now,
         failures=0,
         backoff_until=0,
         old_version=main.version if main else "",

@@ -121,8 +121,9 @@ def _lost(state: State, seen: Seen) -> Action | None:
 def promoting(state: State, seen: Seen, now: int) -> Action:
     pending, main = pending_of(state), seen.main
     if pending.same(main) and main is not None:
-        over = now if state.leaked else now + state.terms.overlap
-        return to(state, Phase.OVERLAP, new_version=main.version, overlap_until=over)
+        # A first value has no reader who still has another.
+        over = now if state.leaked or state.previous is None else now + state.terms.overlap
+        return to(state, Phase.OVERLAP, new_version=main.version, overlap_until=over, promoted=now)
     if moved(state, seen):
         return conflict(state)
     if not state.terms.tested or seen.pending is Probe.ACCEPTED:

@@ -6,7 +6,7 @@ Not to be confused with `core.secret.Secret`, a write-only field, or `reconciler
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
@@ -29,7 +29,7 @@ class Share(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: Annotated[str, Field(min_length=1)]
-    duration_minutes: Annotated[float, Field(ge=0)] = 0
+    duration_minutes: Annotated[int | float, Field(ge=0)] = 0
     traffic_percentage: Annotated[int, Field(ge=0, le=100, description="of the consumers that read through the client")] = 0
 
 
@@ -63,14 +63,16 @@ class StagedRollout(BaseModel):
 class PolicySpec(Spec):
     """When secrets are rotated, how long old values stay good, and how new ones reach their consumers."""
 
+    sparse: ClassVar[bool] = True
+
     type: Annotated[Type | None, Field(description="the type of secrets that it is for; default: any")] = None
     interval_days: Annotated[
-        float | None,
+        int | float | None,
         Field(gt=0, validation_alias=AliasChoices("interval_days", "rotation_interval_days"), description="default: the environment's"),
     ] = None
-    warning_days: Annotated[float, Field(ge=0)] = 14
+    warning_days: Annotated[int | float, Field(ge=0)] = 14
     validation_required: bool = False
-    overlap_hours: Annotated[float, Field(ge=0, description="how long the previous value stays good")] = 1
+    overlap_hours: Annotated[int | float, Field(ge=0, description="how long the previous value stays good")] = 1
     consumer_cache: Annotated[Seconds, Field(description="how long consumers keep a value that they read")] = 300
     staged_rollout: StagedRollout = StagedRollout()
     retries: Annotated[int, Field(ge=0, le=100, description="definite failures in a row before it is given up")] = 5
@@ -86,7 +88,11 @@ class PolicySpec(Spec):
 class SecretSpec(Spec):
     """A secret in a store, and how it is rotated. Its value is never declared."""
 
-    store: Annotated[str, Field(description="a store of the environment; default: the first of its `order`")] = ""
+    sparse: ClassVar[bool] = True
+
+    store: Annotated[
+        Literal["", "vault", "aws", "files"], Field(description="a store of the environment; default: the first of its `order`")
+    ] = ""
     type: Type
     generate: Annotated[Generate | None, Field(description="makes the first value when it is applied")] = None
     rotation: Annotated[str, Field(description="a `rotation_policy`; without one it is rotated by hand only")] = ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..core.errors import ReconcilerError
+from ..core.rotated import Rotated
 from .due import Candidate, Caps, admitted
 from .run import Job, Memory, Stepped, load, mirror, one_pass
 from .seen import Asked, Record, Wait
@@ -15,6 +16,7 @@ from .state import ACTIVE, Phase, State
 
 WORKERS = 8
 TROUBLE = frozenset({Phase.ABORTING, Phase.ROLLING_BACK, Phase.ORPHANED, Phase.CONFLICT})
+PAUSE_SECONDS = 0.1
 STUBBORN = 5  # passes in a row without progress: somebody else is at work, or nothing answers
 
 
@@ -24,23 +26,6 @@ class Progress(NamedTuple):
     path: str
     done: str
     phase: Phase
-
-
-@dataclass
-class Report:
-    """What became of one secret in this run."""
-
-    path: str
-    state: State = field(default_factory=State)
-    began: Phase = Phase.IDLE
-    waits: str = ""
-    until: int | None = None
-    error: str = ""
-    trouble: str = ""
-    """Why a rotation was rolled back, aborted or given up."""
-    moves: int = 0
-    seconds: float = 0.0
-    rotated: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,10 +40,10 @@ class Orders:
     told: Callable[[Progress], None] = lambda _progress: None
 
 
-def rotate_one(job: Job, orders: Orders) -> Report:
+def rotate_one(job: Job, orders: Orders) -> Rotated:
     """Make passes over one secret until it has to wait, or for as long as `watch` says."""
-    report, memory, asked, began = Report(job.path), Memory(), orders.asked, job.clock()
-    stuck = 0
+    report, memory, asked, began = Rotated(job.path, leaked=bool(orders.asked and orders.asked.leaked)), Memory(), orders.asked, job.clock()
+    state, stuck = State(), 0
     while not orders.stopping():
         try:
             stepped = one_pass(job, memory, asked)
@@ -67,24 +52,29 @@ def rotate_one(job: Job, orders: Orders) -> Report:
             break
         asked = _still_asked(asked, stepped)
         _note(report, stepped)
+        state = stepped.state
         stuck = 0 if stepped.moved else stuck + 1
         if stepped.moved:
-            orders.told(Progress(job.path, type(stepped.action).__name__, stepped.state.phase))
+            orders.told(Progress(job.path, type(stepped.action).__name__, state.phase))
+        if orders.once or _rests(stepped, orders):
+            break
         if isinstance(stepped.action, Wait):
-            if not orders.watch or stepped.action.until is None or stepped.state.phase is Phase.IDLE:
-                break
-            orders.sleep(max(0.0, stepped.action.until - job.clock()))
+            orders.sleep(max(0.0, (stepped.action.until or 0) - job.clock()))
         elif stuck >= STUBBORN:
             report.error = stepped.error
             break
         elif stuck:
-            orders.sleep(0.1 * stuck)
-        if orders.once:
-            break
+            orders.sleep(PAUSE_SECONDS * stuck)
     report.seconds = job.clock() - began
     if report.moves:
-        mirror(job, report.state)
+        mirror(job, state)
     return report
+
+
+def _rests(stepped: Stepped, orders: Orders) -> bool:
+    """Whether only time, or somebody else, can bring this any further."""
+    action = stepped.action
+    return isinstance(action, Wait) and (not orders.watch or action.until is None or stepped.state.phase is Phase.IDLE)
 
 
 def _still_asked(asked: Asked | None, stepped: Stepped) -> Asked | None:
@@ -94,22 +84,26 @@ def _still_asked(asked: Asked | None, stepped: Stepped) -> Asked | None:
     )
 
 
-def _note(report: Report, stepped: Stepped) -> None:
-    state = stepped.state
-    if not report.moves and not report.state.serial:
+def _note(report: Rotated, stepped: Stepped) -> None:
+    state, action = stepped.state, stepped.action
+    if not report.moves:
         report.began = state.phase
-    ended = report.state.phase is not Phase.IDLE and state.phase is Phase.IDLE and report.state.serial > 0
-    report.rotated |= ended and not state.reason
+    report.moves += stepped.moved
     if state.phase in TROUBLE:
         report.trouble = state.reason or report.trouble
-    report.state = state
-    report.moves += stepped.moved
-    report.waits, report.until = (stepped.action.reason, stepped.action.until) if isinstance(stepped.action, Wait) else ("", None)
+    if stepped.moved and isinstance(action, Record):
+        report.promoted |= state.phase is Phase.OVERLAP
+        if state.phase is Phase.IDLE and report.phase == Phase.RETIRING:
+            report.rotated = True
+            # RETIRING ends only when a probe was refused behind the fence, where there is a target that can be asked.
+            report.refused = True if state.terms.tested and state.terms.ends else None
+    report.phase = state.word
+    report.waits, report.until = (action.reason, action.until) if isinstance(action, Wait) else ("", None)
 
 
-def rotate_all(jobs: Sequence[Job], caps: Caps, orders: Orders, *, force: bool = False) -> list[Report]:
+def rotate_all(jobs: Sequence[Job], caps: Caps, orders: Orders, *, force: bool = False) -> list[Rotated]:
     """Go on with what is under way, then begin what is due, the longest overdue first; `force`: all. In the order of `jobs`."""
-    reports = {job.path: Report(job.path) for job in jobs}
+    reports = {job.path: Rotated(job.path) for job in jobs}
     by_path = {job.path: job for job in jobs}
     waiting = {one.path: one for one in _candidates(jobs, reports, force)}
     begin = (
@@ -127,7 +121,7 @@ def rotate_all(jobs: Sequence[Job], caps: Caps, orders: Orders, *, force: bool =
     return [reports[job.path] for job in jobs]
 
 
-def _candidates(jobs: Sequence[Job], reports: dict[str, Report], force: bool) -> Iterable[Candidate]:
+def _candidates(jobs: Sequence[Job], reports: dict[str, Rotated], force: bool) -> Iterable[Candidate]:
     """Those for which there is something to do now. What cannot be read is reported, and stops nobody else."""
 
     def look(job: Job) -> State | ReconcilerError:
@@ -141,10 +135,11 @@ def _candidates(jobs: Sequence[Job], reports: dict[str, Report], force: bool) ->
             if isinstance(state, ReconcilerError):
                 reports[job.path].error = str(state)
                 continue
-            reports[job.path].state = state
+            reports[job.path].phase = state.word
+            reports[job.path].waits = f"held: {state.hold}" if state.hold else ""
             due = job.due(state.last_rotated) if state.last_rotated is not None else None
             now = int(job.clock())
             idle = state.phase is Phase.IDLE and not state.again
-            if not idle or force or state.last_rotated is None or (due and due.overdue(now)):
+            if not idle or force or state.last_rotated is None or (job.auto and due and due.overdue(now)):
                 at = due.at if due else 0
                 yield Candidate(job.path, job.store.name, job.strategy.target, at, state.phase in ACTIVE)

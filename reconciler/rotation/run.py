@@ -37,6 +37,8 @@ class Job:
     due: Callable[[int], Due | None]
     """When it is due, from when it was last rotated; None: by hand only."""
     clock: Callable[[], float]
+    auto: bool = True
+    """Whether it begins by its schedule. What is under way goes on in any case."""
     policy_hash: str = ""
     commit: str = ""
     fence_name: str = ""
@@ -115,7 +117,7 @@ def _with_schedule(job: Job, state: State, seen: Seen) -> Seen:
     now, main = int(job.clock()), seen.main
     due = job.due(state.last_rotated) if state.last_rotated is not None else None
     first = main is None and state.last_rotated is None and job.first_value
-    overdue = first or (due is not None and due.overdue(now))
+    overdue = job.auto and (first or (due is not None and due.overdue(now)))
     seen = seen._replace(due=overdue, next_due=due.at if due else None)
     if not (overdue or seen.asked or state.again):
         return seen
@@ -239,8 +241,9 @@ def _record(job: Job, state: State, after: State) -> State:
 
 def mirror(job: Job, state: State) -> None:
     """Tell people in the secret's metadata; nothing is decided by it, so it may fail."""
-    due = job.due(state.last_rotated) if state.last_rotated is not None else None
-    about = {"phase": state.word, "last_rotated": iso(state.last_rotated) if state.last_rotated is not None else ""}
+    last = state.promoted if state.promoted is not None and state.phase in (Phase.OVERLAP, Phase.RETIRING) else state.last_rotated
+    due = job.due(last) if last is not None else None
+    about = {"phase": state.word, "last_rotated": iso(last) if last is not None else ""}
     about |= {"next_due": iso(due.at), "warn": iso(due.warn_at)} if due else {}
     try:
         job.store.annotate(job.path, {f"reconciler_{key}": value for key, value in about.items() if value})

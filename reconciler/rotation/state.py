@@ -143,6 +143,8 @@ class State:
     new_version: str = ""
     overlap_until: int = 0
     started: int = 0
+    promoted: int | None = None
+    """When readers were given the new value."""
     last_rotated: int | None = None
     failures: int = 0
     backoff_until: int = 0
@@ -173,7 +175,7 @@ def sibling(path: str) -> str:
 
 
 _WRITTEN = {"old_version": "base_version", "old_fp": "base_fp"}
-_TIMES = frozenset({"overlap_until", "started", "last_rotated", "backoff_until"})
+_TIMES = frozenset({"overlap_until", "started", "promoted", "last_rotated", "backoff_until"})
 _TUPLES = frozenset({"known_ids", "doomed", "leaked"})
 
 

@@ -89,7 +89,7 @@ class Session:
         if saved and saved.environment != self.wish.environment:
             raise Usage(f"the plan file is for environment {saved.environment}, not {self.wish.environment}")
         return Orders(
-            actor=_actor(self.settings.environ),
+            actor=actor(self.settings.environ),
             sort=sort,
             allow=allow,
             targets=_addresses(targets),
@@ -179,7 +179,7 @@ def _address(text: str) -> Address:
         raise Usage(str(error)) from None
 
 
-def _actor(environ: Mapping[str, str]) -> str:
+def actor(environ: Mapping[str, str]) -> str:
     """Who runs this, as far as this machine knows: in CI the person that GitHub names."""
     if environ.get("GITHUB_ACTIONS") == "true":
         return f"{environ.get('GITHUB_ACTOR', 'unknown')} (GitHub Actions run {environ.get('GITHUB_RUN_ID', 'unknown')})"
@@ -194,4 +194,4 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-__all__ = ["Session", "new_run", "now"]
+__all__ = ["Session", "actor", "new_run", "now"]

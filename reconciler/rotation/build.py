@@ -1,0 +1,108 @@
+"""Chooses the strategy and the validation of a declared secret. Clients are asked for by name, when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from ..backends.aws.client import AwsClient
+from ..backends.vault.client import VaultClient
+from ..core.errors import Usage
+from ..secrets.sources import random_text
+from ..secrets.store import SecretStore
+from .generated import Generated
+from .outside import Surroundings, as_answer, run_command, status_of
+from .policy import GENERATED, SecretSpec
+from .seen import Checks
+from .state import Kept
+from .strategy import Call, Strategy
+from .targets import Endpoint, Source, Target
+from .validation import validator
+
+
+class Clients(Protocol):
+    """The clients of an environment, by instance."""
+
+    def vault(self, instance: str) -> VaultClient: ...
+
+    def aws(self, instance: str) -> AwsClient: ...
+
+
+class Means(NamedTuple):
+    """What strategies are made of."""
+
+    clients: Clients
+    reveal: Callable[[Source], str]
+    around: Surroundings
+
+
+def strategy_of(path: str, spec: SecretSpec, store: SecretStore, means: Means) -> Strategy:
+    """The strategy of a secret's type."""
+    if spec.type in GENERATED:
+        return Generated(spec.making, random_text)
+    if spec.target is None:
+        raise Usage(f"secret/{path}: a secret of type {spec.type} needs a target")
+    return _MADE[spec.type](path, spec, spec.target, store, means)
+
+
+def _database(path: str, spec: SecretSpec, target: Target, store: SecretStore, means: Means) -> Strategy:
+    from ..backends.postgres import Postgres
+    from .database import Database
+
+    admin = target.admin
+    if admin is None:
+        raise Usage(f"secret/{path}: a database target needs `admin`")
+    return Database(target, spec.making, Postgres(target.dsn, lambda: means.reveal(admin)), random_text)
+
+
+def _certificate(path: str, spec: SecretSpec, target: Target, store: SecretStore, means: Means) -> Strategy:
+    from .tls_certificate import TlsCertificate
+
+    return TlsCertificate(target, means.clients.vault(target.instance))
+
+
+def _transit(path: str, spec: SecretSpec, target: Target, store: SecretStore, means: Means) -> Strategy:
+    from .transit_key import TransitKey
+
+    return TransitKey(target, means.clients.vault(target.instance), store)
+
+
+def _kms(path: str, spec: SecretSpec, target: Target, store: SecretStore, means: Means) -> Strategy:
+    from .kms_key import KmsKey
+
+    return KmsKey(target, means.clients.aws(target.instance))
+
+
+def _external(path: str, spec: SecretSpec, target: Target, store: SecretStore, means: Means) -> Strategy:
+    from .external import External
+
+    endpoint = target.http
+    if endpoint is not None:
+        return External(endpoint.url, spec.making, lambda verb, sent: _told(endpoint, verb, sent, means), random_text)
+    command = target.command
+    return External(
+        " ".join(command), spec.making, lambda verb, sent: run_command((*command, verb), sent, target.timeout, means.around), random_text
+    )
+
+
+def _told(endpoint: Endpoint, verb: str, sent: bytes, means: Means) -> bool | None:
+    headers = {"Content-Type": "application/json"}
+    if endpoint.token is not None:
+        headers["Authorization"] = f"Bearer {means.reveal(endpoint.token)}"
+    return as_answer(status_of(f"{endpoint.url.rstrip('/')}/{verb}", "POST", headers, sent, endpoint.timeout))
+
+
+_MADE: Mapping[str, Callable[[str, SecretSpec, Target, SecretStore, Means], Strategy]] = {
+    "database": _database,
+    "tls_certificate": _certificate,
+    "transit_key": _transit,
+    "kms_key": _kms,
+    "external": _external,
+}
+
+
+def validation_of(path: str, spec: SecretSpec, strategy: Strategy, around: Surroundings) -> Callable[[Kept], Checks] | None:
+    """What tries a new value; None where nothing was declared for that."""
+    if spec.validation is None:
+        return None
+    return validator(spec.validation, path, spec.making.key, lambda value: strategy.probe(Call(path, "", 0), value), around)

@@ -1,0 +1,188 @@
+"""From a commit to rotations: each declared secret with its policy, store, strategy and validation.
+
+Rotation takes no run lock: what it writes has check-and-set, and targets have fences. Its gates are therefore open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler.audit.journal import Journal
+from reconciler.core.errors import BackendError, Usage
+from reconciler.core.resource import Resource, fingerprint
+from reconciler.core.secret import FORBIDDEN_ENV, Secret
+from reconciler.desired.environments import Environment, RotationSettings
+from reconciler.desired.git import Repository
+from reconciler.dev.state import ensure_state_folder
+from reconciler.engine.survey import silent
+from reconciler.ledger.ledger import Ledger
+from reconciler.rotation.build import Means, strategy_of, validation_of
+from reconciler.rotation.due import Caps, Due, due
+from reconciler.rotation.outside import Surroundings
+from reconciler.rotation.policy import DAY, PolicySpec, SecretSpec
+from reconciler.rotation.run import Job
+from reconciler.rotation.targets import Source
+from reconciler.settings import Settings
+
+from .connect import Parts, connected
+from .session import actor
+from .stores import store_of
+
+if TYPE_CHECKING:
+    from reconciler.desired.load import Desired
+    from reconciler.secrets.store import SecretStore
+
+UNSCHEDULED = PolicySpec()
+"""Of a secret that names no policy: rotated by hand only, with what a policy has by default."""
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """What the commands of rotation work on."""
+
+    jobs: tuple[Job, ...]
+    caps: Caps
+    settings: RotationSettings
+    project: str
+    environment: str
+    actor: str
+
+    def job(self, path: str) -> Job:
+        """One declared secret. Raises Usage."""
+        for one in self.jobs:
+            if one.path == path:
+                return one
+        known = ", ".join(one.path for one in self.jobs[:8]) or "none"
+        raise Usage(f"the commit declares no secret {path!r} (declared: {known}{', ...' if len(self.jobs) > 8 else ''})")
+
+
+@contextmanager
+def opened_for_rotation(settings: Settings, purpose: str = "apply", *, commit: str = "HEAD") -> Iterator[Rotation]:
+    """The declared secrets of a commit, ready to be rotated."""
+    from reconciler.desired.load import load
+    from reconciler.kinds import KINDS
+
+    repository = Repository(settings.repo)
+    tree = repository.read(repository.resolve(commit))
+    desired = load(tree, settings.environment or None, KINDS)
+    with connected(settings, desired.environment, purpose, tree.commit, silent) as parts:
+        parts.gates.open(lambda _seconds: None)
+        yield rotation_of(settings, desired, parts, tree.commit)
+
+
+def rotation_of(settings: Settings, desired: Desired, parts: Parts, commit: str) -> Rotation:
+    """The rotations that a desired state asks for."""
+    environment = desired.environment
+    who = actor(settings.environ)
+    makes = _Maker(settings, environment, parts, Journal(_journal(settings, environment), who, commit), commit)
+    policies = {address.name: one.spec for address, one in desired.resources.items() if address.kind == "rotation_policy"}
+    declared = sorted((one for address, one in desired.resources.items() if address.kind == "secret"), key=lambda one: one.address.name)
+    jobs = tuple(makes.job(one, policies) for one in declared)
+    caps = Caps(**environment.rotation.caps.model_dump())
+    return Rotation(jobs, caps, makes.rotation, environment.project, environment.name, who)
+
+
+class _Maker:
+    """Makes the jobs of one environment."""
+
+    def __init__(self, settings: Settings, environment: Environment, parts: Parts, journal: Journal, commit: str) -> None:
+        self._environment = environment
+        self._parts = parts
+        self._journal = journal
+        self._commit = commit
+        self._key = _key(parts)
+        self._stores: dict[str, SecretStore] = {}
+        self._around = Surroundings(settings.repo, _harmless(settings.environ))
+        self._means = Means(parts.clients, self._reveal, self._around)
+        self._settings = settings
+        self.rotation = overridden(environment.rotation, settings.environ)
+
+    def job(self, resource: Resource[Any], policies: Mapping[str, PolicySpec]) -> Job:
+        path, spec = resource.address.name, resource.spec
+        policy = policies.get(spec.rotation, UNSCHEDULED)
+        store = self._store(spec.store)
+        strategy = strategy_of(path, spec, store, self._means)
+        return Job(
+            path,
+            spec,
+            policy,
+            store,
+            strategy,
+            validation_of(path, spec, strategy, self._around),
+            self._journal,
+            self._fingerprint,
+            _schedule(path, spec, policy, self.rotation),
+            time.time,
+            auto=self.rotation.auto and bool(spec.rotation or spec.generate),
+            policy_hash=hashlib.sha256(f"{fingerprint(spec)} {fingerprint(policy)}".encode()).hexdigest()[:16],
+            commit=self._commit,
+            fence_name=f"{self._environment.project}/{self._environment.name}/{store.name}/{path}",
+        )
+
+    def _store(self, name: str) -> SecretStore:
+        if name not in self._stores:
+            known = self._environment.stores.reading
+            if not name and not known:
+                raise Usage(
+                    f"environment {self._environment.name} declares no store (write `stores: {{vault: {{mount: MOUNT}}}}` in its file)"
+                )
+            self._stores[name] = store_of(self._settings, self._environment, self._parts.clients, name or known[0])
+        return self._stores[name]
+
+    def _reveal(self, source: Source) -> str:
+        return self._parts.world.sources.reveal(Secret.remembered(source.origin, ""))
+
+    def _fingerprint(self, value: Mapping[str, str]) -> str:
+        return hmac.new(self._key, json.dumps(value, sort_keys=True).encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def _schedule(path: str, spec: SecretSpec, policy: PolicySpec, settings: RotationSettings) -> Callable[[int], Due | None]:
+    if not spec.rotation:
+        return lambda _last: None
+    interval = policy.interval(settings.default_interval_days)
+    return lambda last: due(path, last, interval, round(policy.warning_days * DAY))
+
+
+def overridden(settings: RotationSettings, environ: Mapping[str, str]) -> RotationSettings:
+    """What the environment's file leaves out, the older variables may say."""
+    given = settings.model_fields_set
+    changes: dict[str, Any] = {}
+    for field, name in (("enabled", "VAULT_ROTATION_ENABLED"), ("auto", "VAULT_AUTO_ROTATE")):
+        if field not in given and name in environ:
+            changes[field] = environ[name].strip().lower() not in ("0", "false", "no", "off", "")
+    seconds = environ.get("VAULT_DEFAULT_TTL", "")
+    if "default_interval_days" not in given and seconds:
+        if not seconds.isdigit() or int(seconds) == 0:
+            raise Usage("VAULT_DEFAULT_TTL is not a number of seconds")
+        changes["default_interval_days"] = int(seconds) / DAY
+    return settings.model_copy(update=changes)
+
+
+def _journal(settings: Settings, environment: Environment) -> Path:
+    path = environment.audit.get("path")
+    if isinstance(path, str):
+        return settings.repo / path / "rotation.jsonl"
+    return ensure_state_folder(settings.repo) / "audit" / "rotation.jsonl"
+
+
+def _harmless(environ: Mapping[str, str]) -> dict[str, str]:
+    """What commands are given: not the run's own logins."""
+    return {name: value for name, value in environ.items() if not name.upper().startswith(FORBIDDEN_ENV)}
+
+
+def _key(parts: Parts) -> bytes:
+    """The ledger's key for fingerprints. Where there is none, fingerprints of two runs cannot be compared, and nothing else is lost."""
+    try:
+        key = Ledger(parts.shelf).key()
+    except BackendError:
+        key = None
+    return key or secrets.token_bytes(32)

@@ -1,0 +1,37 @@
+"""Sites with a store, and a PostgreSQL with two users of one application."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.dev.process import ask
+from reconciler.dev.servers import Server
+from tests.cli.site import Site
+from tests.kinds import postgres
+
+ENVIRONMENT = "project: genesis\nstores: {vault: {mount: kv}}\nsecret_env: [PG_ADMIN]\n"
+
+
+@pytest.fixture
+def site(tmp_path: Path, bao: Server, namespace: str) -> Site:
+    """A repository whose environment `dev` has a KV v2 mount `kv` as its store."""
+    environ = {**os.environ, "VAULT_ADDR": bao.address, "VAULT_TOKEN": bao.token, "VAULT_NAMESPACE": namespace}
+    made = Site(tmp_path / "repo", environ, namespace)
+    made.write("desired-state/environments/dev.yaml", ENVIRONMENT)
+    made.git("init", "--quiet", "--initial-branch=main", ".")
+    status, _ = ask(
+        bao.address, "POST", f"/v1/{namespace}/sys/mounts/kv", token=bao.token, body={"type": "kv", "options": {"version": "2"}}
+    )
+    assert status == 204
+    return made
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[str]:
+    """A PostgreSQL; its administrator's login."""
+    with postgres.start_postgres():
+        yield f"vault:{postgres.PASSWORD}"

@@ -1,0 +1,211 @@
+"""The command line of rotation, on a real server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.cli.site import Site
+from tests.rotation.kv import read, write
+
+HOOK = """
+kind: secret
+name: webhooks/github
+spec: {type: webhook_secret, generate: {length: 48}, rotation: hooks, owner: platform, consumers: [a, b, c]}
+---
+kind: rotation_policy
+name: hooks
+spec: {interval_days: 90, overlap_hours: 1}
+"""
+
+HASTY = """
+---
+kind: rotation_policy
+name: hasty
+spec: {interval_days: 1, warning_days: 0.5, overlap_hours: 24}
+"""
+
+
+def declare(site: Site, text: str) -> None:
+    site.write("desired-state/secrets.yaml", text)
+    site.commit()
+
+
+def status(site: Site) -> Any:
+    ran = site.run("rotate", "status", "-o", "json")
+    assert ran.code == 0, ran.err
+    return ran.json
+
+
+def test_applying_a_new_secret_makes_its_first_value_and_no_other(site: Site) -> None:
+    declare(site, HOOK)
+    assert "first value was made" in site.run("apply", "--yes").err
+    first = value(site)
+    assert len(first) == 48
+    assert status(site)[0]["phase"] == "IDLE"
+    declare(site, HOOK.replace("owner: platform", "owner: security"))
+    site.apply()
+    assert value(site) == first
+
+
+def test_a_value_that_is_there_is_never_replaced_by_an_apply(site: Site) -> None:
+    write(site, "webhooks/github", {"value": "from-before"})
+    declare(site, HOOK)
+    site.apply()
+    assert value(site) == "from-before"
+    assert site.run("rotate", "--all").code == 0
+    assert value(site) == "from-before", "an unknown last rotation is recorded as now, not as overdue"
+    assert status(site)[0]["overdue"] is False
+
+
+def test_a_secret_is_rotated_on_demand_and_waits_for_its_overlap(site: Site) -> None:
+    declare(site, HOOK)
+    site.apply()
+    first = value(site)
+    ran = site.run("rotate", "--secret-path", "webhooks/github")
+    assert ran.code == 0, ran.err
+    assert "both good for another 1h" in ran.out
+    assert value(site) != first
+    assert status(site)[0]["phase"] == "OVERLAP"
+    assert "both good" in site.run("rotate", "--all").out
+
+
+def test_one_pass_does_one_thing(site: Site) -> None:
+    declare(site, HOOK)
+    phases = []
+    for _ in range(9):
+        assert site.run("rotate", "--secret-path", "webhooks/github", "--once").code == 0
+        phases.append(status(site)[0]["phase"])
+        if phases[-1] == "IDLE":
+            break
+    assert phases == ["STAGED", "APPLIED", "VALIDATED", "PROMOTING", "PROMOTING", "OVERLAP", "RETIRING", "IDLE"]
+
+
+def test_a_dry_run_says_what_is_next_and_does_nothing(site: Site) -> None:
+    declare(site, HOOK)
+    ran = site.run("rotate", "--all", "--dry-run")
+    assert "begin a rotation" in ran.out
+    assert read(site, "webhooks/github") is None
+    assert status(site)[0]["last_rotated"] is None
+
+
+def test_status_is_a_table_with_a_timeline_json_and_one_page(site: Site) -> None:
+    declare(site, HOOK)
+    site.apply()
+    entry = status(site)[0]
+    assert list(entry) == [
+        "path", "store", "type", "phase", "stage", "last_rotated", "next_due", "warn", "overdue", "covered", "consumers", "failures",
+    ]  # fmt: skip
+    assert "webhooks/github" in site.run("rotate", "status").out
+    page = site.run("rotate", "status", "-o", "html").out
+    assert page.startswith("<!doctype html>")
+    assert "webhooks/github" in page
+    assert not any(sign in page for sign in ("<script", "src=", "href=", "url("))
+
+
+def test_a_held_secret_is_left_alone_until_it_is_released(site: Site) -> None:
+    declare(site, HOOK)
+    site.apply()
+    first = value(site)
+    assert site.run("rotate", "hold", "webhooks/github", "--reason", "audit").code == 0
+    ran = site.run("rotate", "--secret-path", "webhooks/github")
+    assert ran.code == 0
+    assert "audit" in ran.out
+    assert value(site) == first
+    assert site.run("rotate", "release", "webhooks/github").code == 0
+    site.run("rotate", "--secret-path", "webhooks/github")
+    assert value(site) != first
+
+
+def test_deleting_a_secret_from_git_leaves_its_value(site: Site) -> None:
+    declare(site, HOOK)
+    site.apply()
+    first = value(site)
+    declare(site, HOOK.partition("---")[2])
+    plan = site.plan()
+    assert [change["action"] for change in plan["changes"]] == ["forget"]
+    assert "its value stays in the store" in plan["notes"][0]
+    site.apply()
+    assert value(site) == first
+
+
+def test_an_emergency_waits_for_nothing(site: Site) -> None:
+    declare(site, HOOK)
+    site.apply()
+    first = value(site)
+    ran = site.run("rotate", "--secret-path", "webhooks/github", "--emergency", "--leaked", "current")
+    assert ran.code == 0, ran.err
+    assert status(site)[0]["phase"] == "IDLE"
+    assert value(site) != first
+
+
+def test_wrong_ways_to_call_it_are_usage_errors(site: Site) -> None:
+    declare(site, HOOK)
+    for arguments in ([], ["--all", "--secret-path", "x"], ["--all", "--emergency", "--leaked", "all"], ["--secret-path", "nope"]):
+        assert site.run("rotate", *arguments).code == 2, arguments
+
+
+def test_what_cannot_be_honest_is_refused(site: Site) -> None:
+    one_user = """
+kind: secret
+name: db/orders
+spec:
+  type: database
+  rotation: rollout
+  target: {engine: postgresql, dsn: "host=127.0.0.1 dbname=orders", admin: {from: env:PG_ADMIN}, users: [orders]}
+---
+kind: rotation_policy
+name: rollout
+spec: {interval_days: 30, staged_rollout: {enabled: true}}
+"""
+    declare(site, one_user)
+    ran = site.run("validate")
+    assert ran.code == 1
+    assert "accepts one value at a time" in ran.err
+    two_users = one_user.replace("users: [orders]", "users: [orders_a, orders_b]")
+    declare(site, two_users)
+    assert site.run("validate").code == 0
+    declare(site, two_users + HASTY)
+    ran = site.run("validate")
+    assert ran.code == 1
+    assert "not longer than overlap_hours" in ran.err
+
+
+def test_the_older_form_of_policies_is_read(site: Site) -> None:
+    declare(
+        site,
+        "policies: {api_keys: {type: api_key, rotation_interval_days: 30, warning_days: 7, validation_required: true, "
+        "staged_rollout: {enabled: true}}}",
+    )
+    shown = site.plan()["changes"]
+    assert [change["address"] for change in shown] == ["rotation_policy/api_keys"]
+    assert shown[0]["after"]["interval_days"] == 30
+
+
+def test_metrics_are_written_for_the_textfile_collector(site: Site) -> None:
+    declare(site, HOOK)
+    site.apply()
+    file = site.repo / "rotation.prom"
+    assert site.run("rotate", "--all", "--metrics", str(file)).code == 0
+    text = file.read_text()
+    assert 'reconciler_rotation_overdue{project="genesis",environment="dev"} 0' in text
+    assert text.endswith("\n")
+
+
+def test_no_value_is_in_anything_that_is_said_or_kept(site: Site) -> None:
+    declare(site, HOOK)
+    said = [site.run("apply", "--yes", "-o", "json")]
+    values = [value(site)]
+    for arguments in (["--secret-path", "webhooks/github"], ["status"], ["status", "-o", "json"], ["status", "-o", "html"]):
+        said.append(site.run("rotate", *arguments))
+    values.append(value(site))
+    text = json.dumps([(one.out, one.err) for one in said])
+    text += "".join(file.read_text() for file in (site.repo / ".reconcile").rglob("*") if file.is_file())
+    assert values[0] != values[1]
+    assert not any(one in text for one in values)
+
+
+def value(site: Site) -> str:
+    held = read(site, "webhooks/github")
+    assert held is not None
+    return held["value"]
