@@ -102,7 +102,7 @@ class SecretClient:
 
         `expected`: the version that it replaces, "" for none yet; without it, whatever is there.
         """
-        first, *copies = self._targets(store)
+        first, *copies = self.written(store)
         try:
             version = self._chain.write(first, lambda one: one.put(path, value, expected))
             if copies:
@@ -135,7 +135,7 @@ class SecretClient:
 
     def delete(self, path: str, *, store: str = "") -> None:
         """Take a secret away from its readers, in each store that is written to. Raises PartlyWritten."""
-        first, *copies = self._targets(store)
+        first, *copies = self.written(store)
         try:
             # The first store last: until it is gone there it is there, and the delete can be done again.
             self._each(path, copies, lambda one: one.delete(path), f"is still in {first}")
@@ -147,6 +147,10 @@ class SecretClient:
         """Make one version unreadable for good, in `store` or in the first one."""
         self._chain.write(self._chain.order(store)[0], lambda one: one.destroy(path, version))
         self._forget(path)
+
+    def written(self, store: str = "") -> tuple[str, ...]:
+        """The stores that writes go to, the deciding one first."""
+        return self._chain.order(store) if store else self._written
 
     async def aget(self, path: str, *, consumer: str = "", store: str = "", version: str = "") -> Revealed:
         return await _in_thread(self.get, path, consumer=consumer, store=store, version=version)
@@ -178,9 +182,6 @@ class SecretClient:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
-
-    def _targets(self, store: str) -> tuple[str, ...]:
-        return self._chain.order(store) if store else self._written
 
     def _get_version(self, path: str, store: str, version: str) -> Revealed:
         held = self._chain.last(store, lambda one: one.get(path, version))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.core import stores as declared
 from reconciler.core.errors import Missing, Usage
@@ -39,6 +39,39 @@ def secret_client(settings: Settings) -> SecretClient:
 def secret_client_at(repo: Path, environment: str | None) -> SecretClient:
     """The same for a program: what `SecretClient.from_environment` does."""
     return secret_client(gather(repo, environment, None, "text"))
+
+
+class Removal(NamedTuple):
+    """What a delete would do, before anybody is asked."""
+
+    question: str
+    done: str
+    carry_out: Callable[[], None]
+
+
+def removal(client: SecretClient, path: str, version: str, store: str) -> Removal:
+    """Prepare to delete a secret, or to destroy one version. Raises Missing where there is none, Usage where it lies elsewhere."""
+    found = client.versions(path, store=store)
+    if version:
+        if version not in [one.id for one in found.versions]:
+            raise Missing(f"{path}: {found.store} has no version {version} of it", path=path)
+        question = f"Destroy version {version} of {path} in {found.store}? Nothing brings it back."
+        destroy = partial(client.destroy, path, version, store=found.store)
+        return Removal(question, f"{path}: version {version} is destroyed in {found.store}", destroy)
+    if not found.versions[0].readable:
+        raise Missing(f"{path}: it is deleted already in {found.store}", path=path)
+    where = client.written(store)
+    if found.store not in where:
+        raise Usage(f"{path} is in {found.store}, and writes go to {', '.join(where)} (name it: --store {found.store})")
+    places = ", ".join(where)
+    return Removal(f"Delete {path} in {places}?", f"{path}: deleted in {places}", partial(client.delete, path, store=store))
+
+
+def rotate_master(store: FileStore) -> int:
+    """Rotate the master key of the encrypted store. Returns how many files were encrypted anew."""
+    from reconciler.secrets import file_rotate
+
+    return file_rotate.rotate_master(store)
 
 
 @contextmanager
