@@ -69,7 +69,7 @@ def fill_vault(vault: Filler) -> None:
 
 
 def _mounts(vault: Filler) -> None:
-    for path, body in {
+    engines: dict[str, dict[str, Any]] = {
         "kv": {"type": "kv-v2", "description": "the shop's"},
         "old": {"type": "kv", "config": {"default_lease_ttl": "90m"}},
         "transit": {"type": "transit", "seal_wrap": True},
@@ -77,15 +77,17 @@ def _mounts(vault: Filler) -> None:
         "ssh": {"type": "ssh"},
         "db/main": {"type": "database"},
         "totp": {"type": "totp"},
-    }.items():
-        vault.put(f"sys/mounts/{path}", body)
-    for path, body in {
+    }
+    methods: dict[str, dict[str, Any]] = {
         "approle": {"type": "approle", "config": {"default_lease_ttl": "45m"}},
         "userpass": {"type": "userpass"},
         "ci/jwt": {"type": "jwt"},
         "k8s": {"type": "kubernetes"},
         "cert": {"type": "cert"},
-    }.items():
+    }
+    for path, body in engines.items():
+        vault.put(f"sys/mounts/{path}", body)
+    for path, body in methods.items():
         vault.put(f"sys/auth/{path}", body)
     vault.put("sys/auth/userpass/tune", {"user_lockout_config": {"lockout_threshold": "4"}, "listing_visibility": "unauth"})
 

@@ -199,8 +199,12 @@ def everything_below(raw: Raw, namespace: str) -> dict[str, Any]:
     return found | {path: still(body) for path, body in raw._aws_all()}
 
 
-SYSTEM_LISTS = ("sys/policies/acl", "sys/policies/password", "auth/token/roles", "identity/entity/id", "identity/group/id")
-SYSTEM_LISTS += (
+SYSTEM_LISTS = (
+    "sys/policies/acl",
+    "sys/policies/password",
+    "auth/token/roles",
+    "identity/entity/id",
+    "identity/group/id",
     "identity/entity-alias/id",
     "identity/group-alias/id",
     *(f"identity/oidc/{sort}" for sort in ("key", "client", "provider")),
