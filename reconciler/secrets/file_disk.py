@@ -69,6 +69,19 @@ def locked(folder: Path, *, alone: bool) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def only_one(file: Path) -> Iterator[None]:
+    """Let one process do something that takes long. Raises BackendError for the others."""
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise BackendError(f"{file.parent}: another process is at it (wait for it to end)") from None
+    finally:
+        os.close(handle)
+
+
 def make_folders(root: Path, folder: Path) -> None:
     """Make a folder and those above it, each named durably in the one that holds it."""
     if folder.is_dir():

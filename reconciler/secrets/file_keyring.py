@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.errors import BackendError, Unavailable
-from .file_disk import KEYS, locked, make_folders, read, replace, sync, unfinished
+from .file_disk import KEYS, UNFINISHED, locked, make_folders, only_one, read, replace, sync, unfinished
 from .file_seal import FORMAT, KEY_BYTES, Masters, altered, new_id, signed, strict_json, verified
 from .file_slots import Closed, Slot
 from .store import Tampered
 
 _GENERATION_BYTES = 4
 _IGNORE = ".gitignore"
+_ROTATING = ".rotating"
 
 
 class Locked(BackendError):
@@ -57,36 +59,38 @@ class Keyring:
     def slot_names(self) -> tuple[str, ...]:
         """The slots that the file has, whether declared or not."""
         raw = read(self.root / KEYS)
-        return tuple(sorted(strict_json(raw, self._where)["slots"])) if raw else ()
+        return tuple(sorted(self._slots(raw)[1])) if raw else ()
 
     def sync_slots(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Give the file the declared slots, no more and no less; what the store holds stays as it is. Returns added, removed."""
-        before = self.slot_names()
-        masters = opened(self.masters(make=True))
+        self.masters(make=True)
         with locked(self.root, alone=True):
-            self._write(masters)
+            before = set(self.slot_names())
+            self._write(opened(self.masters()))
         declared = {slot.name for slot in self.slots}
-        return tuple(sorted(declared - set(before))), tuple(sorted(set(before) - declared))
+        return tuple(sorted(declared - before)), tuple(sorted(before - declared))
 
-    def begin_rotation(self) -> Masters:
-        """Add a new master key, with which everything is sealed from now on. One that was begun before goes on."""
-        masters = opened(self.masters())
-        missing = set(self.slot_names()) - {slot.name for slot in self.slots}
-        if missing:
-            raise BackendError(
-                f"slots that are not declared would lose the new master key: {', '.join(sorted(missing))} (remove them first)"
-            )
-        with locked(self.root, alone=True):  # no write is under way that could still use the old one
-            if len(masters.keys) == 1:
-                newest = masters.newest + 1
-                self._write(Masters(masters.store, newest, {**masters.keys, newest: os.urandom(KEY_BYTES)}))
-        return opened(self.masters())
+    @contextmanager
+    def rotating(self) -> Iterator[None]:
+        """Seal with a new master key from now on, and destroy the old one at the end. One that was killed goes on.
 
-    def end_rotation(self) -> None:
-        """Destroy every master key but the newest."""
-        masters = opened(self.masters())
-        with locked(self.root, alone=True):
-            self._write(Masters(masters.store, masters.newest, {masters.newest: masters.keys[masters.newest]}))
+        Raises BackendError where another process is at it, or where a slot would lose the new key.
+        """
+        opened(self.masters())
+        with only_one(self.root / _ROTATING):
+            with locked(self.root, alone=True):  # no write is under way that could still use the old key
+                masters = opened(self.masters())
+                missing = set(self.slot_names()) - {slot.name for slot in self.slots}
+                if missing:
+                    what = f"slots that are not declared would lose the new master key: {', '.join(sorted(missing))}"
+                    raise BackendError(f"{what} (declare them, or remove them first: reconcile secret keyring sync)")
+                if len(masters.keys) == 1:
+                    newest = masters.newest + 1
+                    self._write(Masters(masters.store, newest, {**masters.keys, newest: os.urandom(KEY_BYTES)}))
+            yield
+            with locked(self.root, alone=True):
+                masters = opened(self.masters())
+                self._write(Masters(masters.store, masters.newest, {masters.newest: masters.keys[masters.newest]}))
 
     @property
     def _where(self) -> str:
@@ -115,31 +119,39 @@ class Keyring:
         except FileExistsError:
             return  # another process was first, and its keys count
         finally:
-            new.unlink()
+            new.unlink(missing_ok=True)
         # It may lie in a repository, where `git add --all` must not take it.
         (self.root / _IGNORE).write_text("*\n", encoding="utf-8")
         sync(self.root)
 
     def _open(self) -> Masters:
         raw = read(self.root / KEYS) or b""
-        body = strict_json(raw, self._where)
+        store, there = self._slots(raw)
         reasons: list[str] = []
         passing = False
         for slot in self.slots:
-            kept = body["slots"].get(slot.name)
+            kept = there.get(slot.name)
             if kept is None or kept.get("type") != slot.sort:
                 reasons.append(f"{slot.name}: the keyring has no such slot")
                 continue
             try:
-                keys = _split(slot.unwrap(kept, str(body["store"])))
+                keys = _split(slot.unwrap(kept, store))
             except (Closed, BackendError) as error:
                 reasons.append(f"{slot.name}: {error}")
                 passing |= isinstance(error, Unavailable)
                 continue
-            masters = Masters(str(body["store"]), max(keys), keys)
+            masters = Masters(store, max(keys), keys)
             self._check(masters, raw)
             return masters
         raise (Unavailable if passing else Locked)(f"{self.root} does not open: {'; '.join(reasons) or 'no slot is declared'}")
+
+    def _slots(self, raw: bytes) -> tuple[str, dict[str, dict[str, Any]]]:
+        """The store's id and its slots, which nobody has authenticated yet. Raises Tampered."""
+        body = strict_json(raw, self._where)
+        store, slots = body.get("store"), body.get("slots")
+        if not isinstance(store, str) or not isinstance(slots, dict) or not all(isinstance(kept, dict) for kept in slots.values()):
+            raise altered(self._where)
+        return store, slots
 
     def _check(self, masters: Masters, raw: bytes) -> None:
         body = verified(masters, raw, "keyring", self._where)
@@ -148,6 +160,8 @@ class Keyring:
 
     def _write(self, masters: Masters) -> None:
         replace(self.root, KEYS, self._content(masters))
+        for left in self.root.glob(f"{UNFINISHED}{KEYS}-*"):  # of a process that was killed; it may hold a destroyed key
+            left.unlink(missing_ok=True)
 
     def _content(self, masters: Masters) -> bytes:
         wrapped: dict[str, Any] = {}

@@ -10,25 +10,24 @@ import os
 
 from . import file_disk as disk
 from .file_disk import HEAD, META
-from .file_seal import Masters, seal, unseal, write_head
+from .file_seal import seal, unseal, write_head
 from .file_store import FileStore
 
 
 def rotate_master(store: FileStore) -> int:
     """Returns how many files were encrypted anew. Raises Tampered at the first that is not what was written."""
-    with disk.in_words("", "write"):
-        masters = store.keyring.begin_rotation()
-        count = sum(_reseal(store, masters, path) for path in sorted(store.paths()))
-        store.keyring.end_rotation()
-    return count
+    with disk.in_words("", "write"), store.keyring.rotating():
+        return sum(_reseal(store, path) for path in sorted(store.paths()))
 
 
-def _reseal(store: FileStore, masters: Masters, path: str) -> int:
+def _reseal(store: FileStore, path: str) -> int:
     folder = store.folder(path)
     count = 0
-    with store.writing(path) as (_, head):
-        names = {disk.version_number(name): name for name in os.listdir(folder) if disk.version_number(name)}
-        for number, name in sorted({**names, **({0: META} if (folder / META).exists() else {})}.items()):
+    with store.writing(path) as (masters, head):
+        for name in sorted(os.listdir(folder)):
+            number = disk.version_number(name)
+            if not number and name != META:
+                continue
             file = folder / name
             sealed, content = unseal(masters, path, number, disk.read(file) or b"", str(file))
             if sealed.master != masters.newest:

@@ -65,10 +65,16 @@ class Head:
     gone: bool = False
     """The newest version says that the secret was deleted."""
     destroyed: tuple[int, ...] = ()
+    destroying: tuple[int, ...] = ()
+    """Versions that nobody is given any more, and whose files may still be there."""
+
+    @property
+    def unreadable(self) -> frozenset[int]:
+        return frozenset((*self.destroyed, *self.destroying))
 
     @property
     def absent(self) -> bool:
-        return self.gone or self.version in self.destroyed
+        return self.gone or self.version in self.unreadable
 
 
 def new_id() -> str:
@@ -95,13 +101,13 @@ def unseal(masters: Masters, path: str, version: int, raw: bytes, where: str) ->
     about = strict_json(line, where)
     try:
         found = Sealed(about["path"], about["version"], about["id"], about["master"])
-        wrapped = base64.b64decode(about.pop("key"), validate=True)
+        store, wrapped = about["store"], base64.b64decode(about.pop("key"), validate=True)
     except (KeyError, TypeError, ValueError):
         raise altered(where) from None
     if not newline or about.get("format") != FORMAT:
         raise altered(where)
-    if (about["store"], found.path, found.version) != (masters.store, path, version):
-        raise Tampered("swapped", where, f"it is version {found.version} of {found.path}, of the store {about['store']}")
+    if (store, found.path, found.version) != (masters.store, path, version):
+        raise Tampered("swapped", where, f"it is version {found.version} of {found.path}, of the store {store}")
     if found.master not in masters.keys:
         raise old_master(where)
     key = decrypt(masters.key(found.master, "versions"), wrapped, canonical(about))
@@ -115,7 +121,8 @@ def unseal(masters: Masters, path: str, version: int, raw: bytes, where: str) ->
 def write_head(masters: Masters, head: Head) -> bytes:
     """A head under its MAC."""
     body = {"format": FORMAT, "store": masters.store, "path": head.path, "version": head.version, "id": head.id}
-    return signed(masters, {**body, "gone": head.gone, "destroyed": list(head.destroyed), "master": masters.newest}, "heads")
+    gone = {"gone": head.gone, "destroyed": list(head.destroyed), "destroying": list(head.destroying)}
+    return signed(masters, {**body, **gone, "master": masters.newest}, "heads")
 
 
 def read_head(masters: Masters, path: str, raw: bytes, where: str) -> Head:
@@ -123,7 +130,7 @@ def read_head(masters: Masters, path: str, raw: bytes, where: str) -> Head:
     body = verified(masters, raw, "heads", where)
     if (body["store"], body["path"]) != (masters.store, path):
         raise Tampered("swapped", where, f"it is the head of {body['path']}, of the store {body['store']}")
-    return Head(path, body["version"], body["id"], body["gone"], tuple(body["destroyed"]))
+    return Head(path, body["version"], body["id"], body["gone"], tuple(body["destroyed"]), tuple(body["destroying"]))
 
 
 def signed(masters: Masters, body: Mapping[str, Any], purpose: str) -> bytes:

@@ -16,6 +16,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -34,10 +35,11 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,15}")
 
 
 class _Found(NamedTuple):
-    """A folder as it stands: its head, and whether a put was killed after it."""
+    """A folder as it stands: its head, whether a put was killed after it, and what is left of puts that were."""
 
     head: Head | None
-    unfinished: bool
+    unfinished: bool = False
+    left: tuple[str, ...] = ()
 
 
 def _now() -> str:
@@ -90,12 +92,10 @@ class FileStore:
             if not _NUMBER.fullmatch(version) or not self.folder(path).is_dir():
                 return
             with self.writing(path) as (masters, head):
-                if head and int(version) <= head.version:
-                    gone = Head(path, head.version, head.id, head.gone, tuple(sorted({*head.destroyed, int(version)})))
-                    # HEAD first: killed in between, the version is already one that nobody is given.
-                    disk.replace(self.folder(path), HEAD, write_head(masters, gone))
-                    (self.folder(path) / version_file(int(version))).unlink(missing_ok=True)
-                    disk.sync(self.folder(path))
+                if head and int(version) <= head.version and int(version) not in head.destroyed:
+                    doomed = replace(head, destroying=(int(version),))
+                    disk.replace(self.folder(path), HEAD, write_head(masters, doomed))
+                    self._finish_destroying(masters, doomed)
 
     def probe(self) -> str:
         try:
@@ -147,15 +147,16 @@ class FileStore:
         try:
             names = os.listdir(folder)
         except (FileNotFoundError, NotADirectoryError):
-            return _Found(None, False)
+            return _Found(None)
+        left = tuple(name for name in names if name.startswith(disk.UNFINISHED))
         newest = max(map(disk.version_number, names)) if names else 0
         raw, where = disk.read(folder / HEAD), str(folder / HEAD)
         head = read_head(masters, path, raw, where) if raw is not None else None
         known = head.version if head else 0
-        if newest == known or (head and newest < known and set(range(newest + 1, known + 1)) <= set(head.destroyed)):
-            return _Found(head, False)
-        if newest == known + 1 and any(disk.is_unfinished(name, version_file(newest)) for name in names):
-            return _Found(head, True)
+        if newest == known or (head and newest < known and set(range(newest + 1, known + 1)) <= head.unreadable):
+            return _Found(head, False, left)
+        if newest == known + 1 and any(disk.is_unfinished(name, version_file(newest)) for name in left):
+            return _Found(head, True, left)
         if newest < known:
             raise Tampered("gone", str(folder / version_file(known)), "HEAD names this version, and it is not there")
         raise Tampered("replayed" if head else "gone", where, f"it is older than {version_file(newest)}, which lies beside it")
@@ -171,8 +172,10 @@ class FileStore:
             masters = opened(self.keyring.masters())
             found = self._settled(masters, path)
             head = self._finish(masters, path, found.head) if found.unfinished else found.head
-            for left in folder.glob(f"{disk.UNFINISHED}*"):
-                left.unlink()
+            if head and head.destroying:
+                head = self._finish_destroying(masters, head)
+            for name in found.left:
+                (folder / name).unlink()
             yield masters, head
 
     def _finish(self, masters: Masters, path: str, head: Head | None) -> Head:
@@ -180,8 +183,16 @@ class FileStore:
         number = head.version + 1 if head else 1
         file = self.folder(path) / version_file(number)
         sealed, content = unseal(masters, path, number, disk.read(file) or b"", str(file))
-        done = Head(path, number, sealed.id, "gone" in content, head.destroyed if head else ())
+        done = _following(path, head, number, sealed.id, content)
         disk.replace(self.folder(path), HEAD, write_head(masters, done))
+        return done
+
+    def _finish_destroying(self, masters: Masters, head: Head) -> Head:
+        folder = self.folder(head.path)
+        for number in head.destroying:
+            (folder / version_file(number)).unlink(missing_ok=True)
+        done = replace(head, destroyed=tuple(sorted({*head.destroyed, *head.destroying})), destroying=())
+        disk.replace(folder, HEAD, write_head(masters, done))
         return done
 
     def _expect(self, path: str, head: Head | None, expected: str | None) -> None:
@@ -193,8 +204,9 @@ class FileStore:
         folder, number, name = self.folder(path), head.version + 1 if head else 1, new_id()
         new = disk.unfinished(folder, version_file(number), seal(masters, path, number, name, content))
         os.link(new, folder / version_file(number))
-        disk.sync(folder)
-        added = Head(path, number, name, "gone" in content, head.destroyed if head else ())
+        # The folder is synced once, after HEAD: file systems with a journal keep the order of what happens in one folder.
+        # Where one does not, HEAD names a version that is not there, which is an error and never an older value.
+        added = _following(path, head, number, name, content)
         disk.replace(folder, HEAD, write_head(masters, added))
         new.unlink()
         return str(number)
@@ -202,9 +214,9 @@ class FileStore:
     def _content(self, masters: Masters, head: Head, number: int) -> dict[str, Any]:
         file = self.folder(head.path) / version_file(number)
         raw = disk.read(file)
-        if number in head.destroyed:
-            if raw is not None:
-                raise Tampered("replayed", str(file), "this version was destroyed, or its destruction was cut short (destroy it again)")
+        if number in head.destroyed and raw is not None:
+            raise Tampered("replayed", str(file), "this version was destroyed")
+        if number in head.unreadable:
             return {}
         if raw is None:
             raise Tampered("gone", str(file), "this version was written, and it is not there")
@@ -225,3 +237,8 @@ class FileStore:
         file = self.folder(path) / META
         raw = disk.read(file)
         return unseal(masters, path, 0, raw, str(file))[1] if masters and raw is not None else {}
+
+
+def _following(path: str, head: Head | None, number: int, name: str, content: Mapping[str, Any]) -> Head:
+    """The head that a new version makes."""
+    return Head(path, number, name, "gone" in content, head.destroyed if head else (), head.destroying if head else ())

@@ -21,7 +21,10 @@ class QuickSlot(NamedTuple):
         return {"wrapped": encrypt(self.key, secret, bound(self, store)).hex()}
 
     def unwrap(self, kept: Kept, store: str) -> bytes:
-        secret = decrypt(self.key, bytes.fromhex(kept["wrapped"]), bound(self, store))
+        try:
+            secret = decrypt(self.key, bytes.fromhex(kept["wrapped"]), bound(self, store))
+        except (KeyError, ValueError):
+            secret = None
         if secret is None:
             raise Closed("wrong key")
         return secret
