@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.audit.journal import Journal
-from reconciler.core.errors import BackendError, Usage
+from reconciler.core.errors import BackendError, Missing, Usage
 from reconciler.core.resource import Resource, fingerprint
 from reconciler.core.secret import FORBIDDEN_ENV, Secret
 from reconciler.desired.environments import Environment, RotationSettings
@@ -31,6 +31,7 @@ from reconciler.rotation.outside import Surroundings
 from reconciler.rotation.policy import DAY, PolicySpec, SecretSpec
 from reconciler.rotation.run import Job
 from reconciler.rotation.targets import Source
+from reconciler.secrets.source_local import Local
 from reconciler.settings import Settings
 
 from .connect import Parts, connected
@@ -139,7 +140,15 @@ class _Maker:
         return self._stores[name]
 
     def _reveal(self, source: Source) -> str:
-        return self._parts.world.sources.reveal(Secret.remembered(source.origin, ""))
+        secret, environment = Secret.remembered(source.origin, ""), self._environment
+        if secret.scheme in ("vault", "aws"):
+            return self._parts.world.sources.reveal(secret)
+        # Not by way of the ledger, whose key marks values: the ledger may not be there yet.
+        folder = self._settings.repo / environment.secret_files if environment.secret_files else None
+        text = Local(self._settings.environ, frozenset(environment.secret_env), folder).text(secret)
+        if text is None:
+            raise Missing(f"{secret.source} is not set here, or empty (set it where rotations run)", path=secret.source)
+        return text
 
     def _fingerprint(self, value: Mapping[str, str]) -> str:
         return hmac.new(self._key, json.dumps(value, sort_keys=True).encode(), hashlib.sha256).hexdigest()[:16]

@@ -1,0 +1,133 @@
+"""kill -9 of the real process at random points: readers never notice, and the next run goes on.
+
+How many kills: ROTATION_KILLS. The processes share one interpreter's start-up by forking, or two hundred would take minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.site import Site
+from tests.rotation.kv import read
+from tests.rotation.orders import document, login, new_database, value
+
+KILLS = int(os.environ.get("ROTATION_KILLS", "200"))
+LONGEST = 0.35  # seconds of life: a whole rotation takes about as long
+
+
+def start(site: Site, *arguments: str) -> int:
+    """Fork a process that is `reconcile rotate ...`, as its own command would be; return its id."""
+    from reconciler.cli.main import main
+
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.setsid()
+        silent = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(silent, stream)
+        os.environ.clear()
+        os.environ.update(site.environ)
+        main(["--repo", str(site.repo), "rotate", *arguments])
+    except SystemExit as ended:
+        os._exit(int(ended.code or 0))
+    finally:
+        os._exit(70)
+
+
+def kill_some(site: Site, count: int, seed: int, looks: Callable[[], None]) -> int:
+    """Start rotations and kill them after a random while; return how many did not come to their end before."""
+    draw, killed = random.Random(seed), 0
+    for _ in range(count):
+        process = start(site, "--secret-path", draw.choice(PATHS)) if draw.random() < 0.7 else start(site, "--all")
+        time.sleep(draw.uniform(0, LONGEST))
+        os.kill(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+        killed += os.WIFSIGNALED(status)
+        looks()
+    return killed
+
+
+PATHS = ("db/orders", "webhooks/github")
+HOOK = """
+kind: secret
+name: webhooks/github
+spec: {store: vault, type: webhook_secret, generate: {length: 48}, rotation: hooks}
+---
+kind: rotation_policy
+name: hooks
+spec: {interval_days: 30, overlap_hours: 0, consumer_cache: 0}
+"""
+
+
+@pytest.fixture
+def busy(site: Site, database: str) -> Site:
+    new_database(site, database)
+    site.write("desired-state/orders.yaml", document())
+    site.write("desired-state/hooks.yaml", HOOK)
+    site.commit()
+    assert site.run("rotate", "--all").code == 0
+    return site
+
+
+def test_readers_notice_nothing_of_kills_and_the_next_run_goes_on(busy: Site) -> None:
+    seen: set[str] = set()
+    hooks: set[str] = set()
+
+    def looks() -> None:
+        held, hook = value(busy), read(busy, "webhooks/github")
+        seen.add(held["password"])
+        assert login(held)
+        assert hook
+        hooks.add(hook["value"])
+
+    killed = kill_some(busy, KILLS, 20260501, looks)
+    assert killed >= KILLS // 2, "most are killed in the middle"
+    assert len(seen) > 3
+    assert len(hooks) > 3
+    for path in PATHS:
+        ran = busy.run("rotate", "--secret-path", path)
+        assert ran.code == 0, ran.out + ran.err
+    phases = {one["phase"] for one in busy.run("rotate", "status", "-o", "json").json}
+    assert phases == {"IDLE"}
+    assert login(value(busy))
+    journal = (busy.repo / ".reconcile/audit/rotation.jsonl").read_text()
+    assert journal.count('"type":"outcome"') >= journal.count('"type":"intent"')
+    assert not any(password in journal for password in seen | hooks)
+
+
+def test_three_rotators_at_once_that_are_killed_break_nothing(busy: Site) -> None:
+    draw = random.Random(7)
+    for _ in range(max(2, KILLS // 40)):
+        processes = [start(busy, "--secret-path", "db/orders") for _ in range(3)]
+        time.sleep(draw.uniform(0.05, LONGEST))
+        for process in processes[: draw.randint(1, 3)]:
+            os.kill(process, signal.SIGKILL)
+        for process in processes:
+            os.waitpid(process, 0)
+        assert login(value(busy))
+    ran = busy.run("rotate", "--secret-path", "db/orders")
+    assert ran.code == 0, ran.out + ran.err
+    assert login(value(busy))
+
+
+def test_a_stopped_rotator_that_wakes_up_much_later_breaks_nothing(busy: Site) -> None:
+    draw = random.Random(11)
+    for _ in range(max(2, KILLS // 40)):
+        sleeper = start(busy, "--secret-path", "db/orders")
+        time.sleep(draw.uniform(0.02, LONGEST))
+        os.kill(sleeper, signal.SIGSTOP)
+        for _ in range(2):
+            assert busy.run("rotate", "--secret-path", "db/orders").code == 0
+        os.kill(sleeper, signal.SIGCONT)
+        os.waitpid(sleeper, 0)
+        assert login(value(busy))
+    assert busy.run("rotate", "--all").code == 0
+    assert login(value(busy))
