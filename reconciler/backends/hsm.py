@@ -70,7 +70,11 @@ class Hsm(NamedTuple):
             raise BackendError("the package python-pkcs11 is needed for an HSM (pip install 'reconciler[hsm]')", path=self.module) from None
         with _SESSIONS:
             try:
-                token = pkcs11.lib(self.module).get_token(token_label=self.token)
+                library = pkcs11.lib(self.module)
+            except (raised.PKCS11Error, RuntimeError):
+                raise BackendError(f"{self.module} is not a PKCS#11 module (check the path)", path=self.module) from None
+            try:
+                token = library.get_token(token_label=self.token)
                 with token.open(rw=writing, user_pin=self.pin) as session:
                     yield session
             except (raised.PinIncorrect, raised.PinInvalid, raised.PinLenRange, raised.PinLocked):
@@ -81,5 +85,3 @@ class Hsm(NamedTuple):
                 raise BackendError(f"{where} holds no AES key {self.key!r} that the PIN opens", path=self.key) from None
             except raised.PKCS11Error as error:
                 raise BackendError(f"{where}: {type(error).__name__}", path=self.token) from None
-            except RuntimeError:  # the module is not a library, or not there
-                raise BackendError(f"{self.module} is not a PKCS#11 module (check the path)", path=self.module) from None

@@ -104,7 +104,9 @@ class Keyring:
         return _Seen(found.st_ino, found.st_mtime_ns, found.st_size)
 
     def _refuse_secrets(self) -> None:
-        if self.root.is_dir() and any(not one.name.startswith(".") for one in self.root.iterdir()):
+        # Other names first: another process may make the keyring, and then its first secret, at this very moment.
+        secrets = self.root.is_dir() and any(not one.name.startswith(".") for one in self.root.iterdir())
+        if secrets and self._seen() is None:
             raise Tampered("gone", self._where, "there are secrets, and the keyring that opens them is missing")
 
     def _make(self) -> None:
