@@ -203,7 +203,7 @@ def _plain(name: str, value: Any) -> Any:
 def read_state(document: Mapping[str, str], version: str, path: str = "") -> State:
     """Read a document. Raises ReconcilerError where it is not one, without what it holds."""
     try:
-        body = json.loads(document[KEY])
+        body = dict(json.loads(document[KEY]).items())
         named = {one.name: _WRITTEN.get(one.name, one.name) for one in dataclasses.fields(State)}
         fields = {name: _read(name, body[written]) for name, written in named.items() if written in body}
         return State(**{**fields, "document_version": version})
