@@ -83,12 +83,24 @@ class Chain:
 
     def last(self, name: str, ask: Ask[R]) -> R:
         """Ask a store that no other stands behind: what may pass is tried again."""
-        return self._again(lambda: self.once(name, ask, LAST_SECONDS))
+        store = self._stores[name]
+        return self._patiently(name, lambda: within(name, LAST_SECONDS, lambda: ask(store)))
 
     def write(self, name: str, ask: Ask[R]) -> R:
         """Have a store do something. It is waited for as long as the store waits itself: what was sent cannot be left."""
         store = self._stores[name]
-        return self._again(lambda: self._breakers[name].call(lambda: ask(store)))
+        return self._patiently(name, lambda: ask(store))
+
+    def _patiently(self, name: str, attempt: Callable[[], R]) -> R:
+        def again() -> R:
+            for pause in RETRIES:
+                try:
+                    return attempt()
+                except Unavailable:
+                    self._sleep(pause)
+            return attempt()
+
+        return self._breakers[name].call(again)  # all attempts are one failure
 
     def health(self) -> tuple[Health, ...]:
         """Ask each store how it is, all at once, within two seconds."""
@@ -101,16 +113,6 @@ class Chain:
         except BackendError as error:
             problem = str(error)
         return Health(name, self._breakers[name].state.value, problem)
-
-    def _again(self, attempt: Callable[[], R]) -> R:
-        for pause in RETRIES:
-            try:
-                return attempt()
-            except Open:
-                raise
-            except Unavailable:
-                self._sleep(pause)
-        return attempt()
 
 
 def _unanswered(path: str, without: Iterable[str], silent: Mapping[str, BackendError]) -> BackendError:
