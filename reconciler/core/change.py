@@ -54,7 +54,13 @@ class Change(Generic[S]):
 
     @property
     def deletes(self) -> bool:
-        return self.falls or self.action in (Action.DELETE, Action.REPLACE)
+        """Whether writing it begins with a delete."""
+        return self.action in (Action.DELETE, Action.REPLACE)
+
+    @property
+    def takes(self) -> bool:
+        """Whether what is there now goes, by this change or by that of its mount."""
+        return self.deletes or self.falls
 
     def fields(self) -> tuple[Field, ...]:
         """The leaves that differ: maps are descended, lists and sets are leaves."""

@@ -164,7 +164,7 @@ def _deleted(changes: Iterable[Change[Any]]) -> Counter[str]:
     """How many objects of each kind go. One that only gets another name stays in spirit."""
     changes = tuple(changes)
     moved = {change.lifecycle.moved_from for change in changes if change.after is not None}
-    return Counter(change.address.kind for change in changes if change.deletes and change.address not in moved)
+    return Counter(change.address.kind for change in changes if change.takes and change.address not in moved)
 
 
 def _single(change: Change[Any], about: Circumstances) -> Iterator[Refusal]:
@@ -178,7 +178,7 @@ def _single(change: Change[Any], about: Circumstances) -> Iterator[Refusal]:
         )
     if change.taken_over:
         yield Refusal(Guard.TAKEOVER, address, "exists, differs, and no applied commit declared it")
-    if change.deletes and (change.lifecycle.protect or (memory and memory.lifecycle.protect)):
+    if change.takes and (change.lifecycle.protect or (memory and memory.lifecycle.protect)):
         what = "the replacement of its mount" if change.falls else change.action
         yield Refusal(Guard.PROTECTED, address, f"is protected (lifecycle.protect); {what} would remove it")
     if change.action not in (Action.ADOPT, Action.FORGET) and _after(change) in about.undone.get(change.address, ()):

@@ -56,6 +56,7 @@ def _read_groups(client: VaultClient, names: Names) -> Reading[Group]:
 
 def _write_group(client: VaultClient, change: Change[Group], reveal: Reveal) -> None:
     path = GROUPS.at(change.address.name)
+    above = _parents(client, path) if change.after is not None and change.deletes else ()
     if change.after is None or change.deletes:
         client.delete(path)
     if change.after is None:
@@ -66,6 +67,20 @@ def _write_group(client: VaultClient, change: Change[Group], reveal: Reveal) -> 
         body["member_entity_ids"] = ids_by_name(client, "entity", entities)
         body["member_group_ids"] = ids_by_name(client, "group", groups)
     client.write(path, body)
+    for parent in above:
+        _put_into(client, parent, path)
+
+
+def _parents(client: VaultClient, path: str) -> tuple[str, ...]:
+    """The groups that hold this one by its id, which a replace changes."""
+    return tuple((client.read(path) or {}).get("parent_group_ids") or ())
+
+
+def _put_into(client: VaultClient, parent: str, path: str) -> None:
+    at = f"identity/group/id/{parent}"
+    made, holder = client.read(path) or {}, client.read(at)
+    if holder is not None:
+        client.write(at, {"member_group_ids": sorted({*(holder.get("member_group_ids") or ()), str(made["id"])})})
 
 
 def _policy_refs(_name: str, spec: Entity | Group) -> Iterator[Ref]:

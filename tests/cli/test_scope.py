@@ -81,6 +81,25 @@ def test_what_goes_with_a_mount_that_is_replaced_is_protected_all_the_same(site:
     plan = site.plan()
     assert actions(plan) == {"vault.secrets_engine/old": "replace", "vault.transit_key/old/k": "create"}
     assert ("protected", "vault.transit_key/old/k") in [(one["guard"], one["address"]) for one in plan["refusals"]]
+    site.apply("--allow", "protected", "--allow", "replace", "--allow", "irreversible")
+    assert site.plan()["changes"] == []
+
+
+def test_a_group_that_is_replaced_stays_in_the_groups_that_hold_it(site: Site, vault: VaultClient) -> None:
+    group = "---\nkind: vault.identity_group\nname: {name}\nspec: {spec}\n"
+    parent = group.format(name="parent", spec="{member_groups: [child]}")
+    redeclare(site, group.format(name="child", spec="{type: external}") + parent)
+    site.apply()
+    by_hand = vault.read("identity/group/name/child")
+    assert by_hand is not None
+    vault.write("identity/group/name/unmanaged", {"member_group_ids": [by_hand["id"]]})
+    redeclare(site, group.format(name="child", spec="{type: internal}") + parent)
+    site.apply("--allow", "replace")
+    assert site.plan()["changes"] == []
+    child, holder = vault.read("identity/group/name/child"), vault.read("identity/group/name/unmanaged")
+    assert child is not None
+    assert holder is not None
+    assert holder["member_group_ids"] == [child["id"]]
 
 
 @pytest.mark.parametrize("lost", [("plan", "--trust-ref", ""), ("apply", "--yes", "--expect-digest", "")])
