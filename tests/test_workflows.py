@@ -185,6 +185,19 @@ def test_checkouts_leave_no_credentials_behind(workflow: str) -> None:
     assert all(one.get("fetch-depth") == 0 for one in checkouts if one.get("path") != "trusted"), "the ledger's commits are looked up"
 
 
+@pytest.mark.parametrize("workflow", ["apply", "rotate"])
+def test_what_may_write_runs_for_the_main_branch_alone(workflow: str) -> None:
+    (job,) = yaml.safe_load((WORKFLOWS / f"{workflow}.yml").read_text())["jobs"].values()
+    assert job["if"] == "github.ref == 'refs/heads/main'"
+    assert job["permissions"]["id-token"] == "write"
+
+
+@pytest.mark.parametrize("workflow", sorted(file.stem for file in WORKFLOWS.glob("*.yml")))
+def test_no_credential_is_an_argument_of_a_process(workflow: str) -> None:
+    uses = [line for line in (WORKFLOWS / f"{workflow}.yml").read_text().splitlines() if "$ACTIONS_ID_TOKEN_REQUEST_TOKEN" in line]
+    assert all(line.lstrip().startswith("<<< ") for line in uses), uses
+
+
 def test_forks_only_validate_and_nothing_of_a_pull_request_is_installed() -> None:
     plan = yaml.safe_load((WORKFLOWS / "plan.yml").read_text())
     assert plan["permissions"] == {}
