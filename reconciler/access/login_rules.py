@@ -36,11 +36,13 @@ class Reach(NamedTuple):
     ledger: str = ""  # the ledger's mount, if it is here
     prefix: str = ""  # from the login's namespace to the instance's own: "genesis/"
     scans: bool = False  # the server knows the capability `scan`
+    looked_at: Collection[Rule] = ()  # what rotation and the stores need besides, to be looked at
+    rotated: Collection[Rule] = ()  # and to be written
 
 
 def plan_rules(kinds: Kinds, reach: Reach) -> list[Rule]:
     """A login that reads what can be planned, and no secret value."""
-    rules = [*_reading(kinds, reach), *(Rule(f"{mount}/*", ("deny",)) for mount in reach.plaintext)]
+    rules = [*_reading(kinds, reach), *reach.looked_at, *(Rule(f"{mount}/*", ("deny",)) for mount in reach.plaintext)]
     if reach.ledger:
         rules += [Rule(f"{reach.ledger}/data/*", ("read",)), Rule(f"{reach.ledger}/metadata/*", READ)]
         rules += [Rule(f"{reach.ledger}/data/+/+/hmac", ("deny",))]  # the key that tells secrets apart is the apply's alone
@@ -53,6 +55,7 @@ def apply_rules(kinds: Kinds, reach: Reach) -> list[Rule]:
     rules = [Rule(path, (*able, "sudo") if _is_sudo(path) else able) for path in _paths(kinds, reach, writes=True)]
     rules += _reading(kinds, reach)
     rules += [Rule(one.location, ("create", "read", "update") if one.generate else ("read",)) for one in reach.secrets]
+    rules += reach.rotated
     if reach.ledger:
         rules += [Rule(f"{reach.ledger}/{api}/*", WRITE) for api in ("data", "metadata")]
     # A child token carries the commit in its metadata. It is made where the login is, not where the objects are.

@@ -56,10 +56,10 @@ def finish(settings: Settings, session: Session, orders: Orders, output: str, lo
         say(applied_text(done.planned.plan, done.run, done.records, session.cost()), settings)
     if done.unrecorded:
         click.echo(f"error: the run could not be recorded: {done.unrecorded} (apply again: it finds what was done)", err=True)
-    sys.exit(_first_values(settings, done) or _applied_code(done, session))
+    sys.exit(_first_values(session, done) or _applied_code(done, session))
 
 
-def _first_values(settings: Settings, done: Applied) -> int:
+def _first_values(session: Session, done: Applied) -> int:
     """Make the values that new secrets are declared to begin with. Returns 5 where one could not be made."""
     changed = {one.address for one in done.records if one.address.startswith("secret/") and one.outcome == "applied" and one.after}
     if not changed:
@@ -67,7 +67,7 @@ def _first_values(settings: Settings, done: Applied) -> int:
     from reconciler.wiring.rotating import first_values
 
     failed = 0
-    for one in first_values(settings, done.planned.plan.header.commit, changed):
+    for one in first_values(session, changed):
         why = one.error or one.trouble
         words = f"could not be made: {why} (reconcile rotate --secret-path {one.path})" if why else "was made"
         click.echo(f"secret/{one.path}: its first value {words}", err=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-from reconciler.access.login_rules import Reach, apply_rules, plan_rules
+from reconciler.access.login_rules import Reach, Rule, apply_rules, plan_rules
 from reconciler.core.address import Address, Place
 from reconciler.core.change import Change
 from reconciler.core.diff import Survey, diff
@@ -38,6 +38,8 @@ class Setup(NamedTuple):
     ledger: tuple[str, str] = ("", "")  # instance and mount, where the ledger is in a Vault
     sources: str = "primary"  # the instance that `vault:` sources name
     github: GitHub | None = None
+    looked_at: Mapping[str, tuple[Rule, ...]] = {}  # by instance: what rotation and the stores need besides
+    rotated: Mapping[str, tuple[Rule, ...]] = {}
 
 
 class Preparation(NamedTuple):
@@ -133,6 +135,8 @@ def _reach(kinds: Kinds, setup: Setup, instance: Instance, readings: Survey) -> 
         mounts=sorted(mounts),
         plaintext=plaintext,
         ledger=setup.ledger[1] if setup.ledger[0] == instance.name else "",
+        looked_at=setup.looked_at.get(instance.name, ()),
+        rotated=setup.rotated.get(instance.name, ()),
     )
 
 

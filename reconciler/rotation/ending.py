@@ -106,8 +106,9 @@ def aborted(state: State, seen: Seen, now: int) -> Record:
     main = seen.main
     # A person's write stands for a rotation, and is no failure of ours.
     by_hand = main is not None and not main.same(state.previous)
+    again = state.again and not by_hand  # what leaked is not in use any more, once a person replaced it
     if by_hand and _left_over(state, main):
-        return to(state, Phase.RETIRING, state.reason, pending=main)
+        return to(state, Phase.RETIRING, state.reason, pending=main, again=again)
     failures = state.failures + (not by_hand and not state.again)
     spent = failures > state.terms.budget
     wait = min(BACKOFF_SECONDS * 2 ** max(failures - 1, 0), LONGEST_BACKOFF_SECONDS)
@@ -119,11 +120,12 @@ def aborted(state: State, seen: Seen, now: int) -> Record:
         previous=None,
         stage=None,
         failures=failures,
-        backoff_until=0 if state.again or by_hand else now + wait,
+        backoff_until=0 if again or by_hand else now + wait,
         last_rotated=now if by_hand else state.last_rotated,
         old_version=main.version if main else "",
         old_fp=main.fp if main else "",
-        leaked=() if not state.again else state.leaked,
+        again=again,
+        leaked=state.leaked if again else (),
     )
 
 

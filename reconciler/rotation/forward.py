@@ -10,17 +10,11 @@ from .state import Phase, Stage, State
 
 
 def idle(state: State, seen: Seen, now: int) -> Action:
-    main = seen.main
-    if state.last_rotated is None and main is not None:
-        # Nobody knows when it was made. Were it overdue, a first run would rotate everything at once.
-        return Record(replace(state, last_rotated=now, old_version=main.version, old_fp=main.fp))
-    asked = seen.asked
+    asked, main = seen.asked, seen.main
+    noticed = _noticed(state, seen, now)
+    if noticed is not None:
+        return noticed
     if asked is None and not state.again:
-        if main is not None and main.version != state.old_version:
-            by_hand = main.fp != state.old_fp
-            reason = "written by a person" if by_hand else ""
-            last = now if by_hand else state.last_rotated
-            return Record(replace(state, last_rotated=last, old_version=main.version, old_fp=main.fp, reason=reason))
         if now < state.backoff_until:
             return Wait("waits after a failure", state.backoff_until)
         if not seen.due:
@@ -43,6 +37,24 @@ def idle(state: State, seen: Seen, now: int) -> Action:
         requested_by=asked.by if asked else "schedule",
     )
     return to(begun, Phase.STAGED)
+
+
+def _noticed(state: State, seen: Seen, now: int) -> Record | None:
+    """What is to be known of a secret before anything begins; None where it is known."""
+    main = seen.main
+    if main is None:
+        return None
+    if state.last_rotated is None:
+        # Nobody knows when it was made. Were it overdue, a first run would rotate everything at once.
+        return Record(replace(state, last_rotated=now, old_version=main.version, old_fp=main.fp, again=False))
+    if seen.asked is not None or main.version == state.old_version:
+        return None
+    if main.fp == state.old_fp:
+        return Record(replace(state, old_version=main.version))
+    # It counts as a rotation, and what leaked before it is not in use any more.
+    return Record(
+        replace(state, last_rotated=now, old_version=main.version, old_fp=main.fp, reason="written by a person", again=False, leaked=())
+    )
 
 
 def staged(state: State, seen: Seen, now: int) -> Action:

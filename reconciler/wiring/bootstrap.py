@@ -17,6 +17,7 @@ from reconciler.ledger.kv import KvShelf
 from reconciler.settings import Settings
 
 from .clients import ClientPool
+from .rotation_rules import looked_at, rotated
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ def bootstrapping(settings: Settings, repository: str, branch: str) -> Iterator[
             resources=desired.resources,
             ledger=("", "") if place.s3 or place.file else (place.vault, place.mount),
             github=github,
+            looked_at={name: tuple(looked_at(environment, name)) for name in environment.vault},
+            rotated={name: tuple(rotated(environment, desired, name)) for name in environment.vault},
         )
         yield Bootstrap(prepare(KINDS, clients, setup), clients, setup)
     finally:

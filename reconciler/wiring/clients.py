@@ -70,6 +70,11 @@ class ClientPool:
         self._free: dict[str, AwsClient] = {}
         self._open = ExitStack()
 
+    @property
+    def administrator(self) -> bool:
+        """Whether these clients have the token at hand instead of a declared login."""
+        return self._administrator
+
     def has(self, backend: str, instance: str) -> bool:
         """Whether the environment declares the instance."""
         return backend not in ("vault", "aws") or instance in getattr(self._environment, backend)

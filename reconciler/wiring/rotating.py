@@ -21,9 +21,9 @@ from reconciler.rotation.rotate import Orders, Progress, rotate_all, rotate_one
 from reconciler.rotation.run import Job
 from reconciler.rotation.seen import Asked
 from reconciler.rotation.status import standings
-from reconciler.settings import Settings
 
 from .rotation import Rotation, opened_for_rotation
+from .session import Session
 
 EVERYTHING = ("current", "pending", "previous")
 LONGEST_NAP = 1.0  # seconds between looks at whether somebody pressed Ctrl-C
@@ -87,11 +87,12 @@ def told(rotation: Rotation, path: str, word: str, reason: str) -> str:
     )
 
 
-def first_values(settings: Settings, commit: str, changed: Collection[str]) -> list[Rotated]:
+def first_values(session: Session, changed: Collection[str]) -> list[Rotated]:
     """Make values for those of the changed addresses that declare `generate` and have none yet: the machine, without its waits."""
     if not changed:
         return []
-    with opened_for_rotation(settings, commit=commit) as rotation:
+    administrator = session.clients.administrator
+    with opened_for_rotation(session.settings, commit=session.commit, administrator=administrator) as rotation:
         jobs = [job for job in rotation.jobs if str(Address("secret", job.path)) in changed and job.spec.generate is not None]
         return [rotate_one(job, Orders(Asked(rotation.actor))) for job in jobs if _lacks_value(job)]
 

@@ -67,7 +67,7 @@ class Rotation:
 
 
 @contextmanager
-def opened_for_rotation(settings: Settings, purpose: str = "apply", *, commit: str = "HEAD") -> Iterator[Rotation]:
+def opened_for_rotation(settings: Settings, *, commit: str = "HEAD", administrator: bool = False) -> Iterator[Rotation]:
     """The declared secrets of a commit, ready to be rotated."""
     from reconciler.desired.load import load
     from reconciler.kinds import KINDS
@@ -75,7 +75,7 @@ def opened_for_rotation(settings: Settings, purpose: str = "apply", *, commit: s
     repository = Repository(settings.repo)
     tree = repository.read(repository.resolve(commit))
     desired = load(tree, settings.environment or None, KINDS)
-    with connected(settings, desired.environment, purpose, tree.commit, silent) as parts:
+    with connected(settings, desired.environment, "apply", tree.commit, silent, administrator=administrator) as parts:
         parts.gates.open(lambda _seconds: None)
         yield rotation_of(settings, desired, parts, tree.commit)
 

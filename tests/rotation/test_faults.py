@@ -259,3 +259,14 @@ class PeopleToo(Faults):
 def test_what_a_person_writes_meanwhile_stays(vault: VaultClient) -> None:
     store = kv(vault)
     check(PeopleToo, lambda: stored(store, f"api_keys/{uuid.uuid4().hex}"), examples=max(1, EXAMPLES // 2))
+
+
+def test_a_persons_write_ends_what_a_leak_had_asked_for(vault: VaultClient) -> None:
+    rig = stored(kv(vault), "api_keys/by-hand")
+    rig.step()
+    rig.step(Asked("somebody", ("pending",)))
+    rig.step()
+    assert rig.state().again
+    rig.store.put(rig.path, {"value": "by-hand"})
+    rig.settle()
+    assert rig.value() == {"value": "by-hand"}
