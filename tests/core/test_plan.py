@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -9,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.address import HOME, Address, Place
+from reconciler.core.address import Address, Place
 from reconciler.core.change import Action, Change
 from reconciler.core.diff import diff
 from reconciler.core.guard import Guard, Refusal
-from reconciler.core.kind import Live, Reading
 from reconciler.core.owned import Owned
 from reconciler.core.plan import Header, Plan, Unknown, change_json, comparable, plan_json, stale_addresses
 from reconciler.core.resource import Origin
@@ -167,23 +165,3 @@ def test_a_change_about_a_secret_alone_is_not_comparable() -> None:
     assert comparable(hidden) is None
     adopted = change_json(change(box("a"), BoxSpec(), BoxSpec(), Action.ADOPT))
     assert comparable(adopted) == {key: value for key, value in adopted.items() if key != "origin"}
-
-
-def spent(count: int) -> tuple[float, float]:
-    """Processor seconds that comparing, and writing, so many objects takes."""
-    specs = {box(f"b{number}"): BoxSpec(tags="a,b", ttl=number) for number in range(count)}
-    desired, owned = wish(*specs.items()), dict.fromkeys(specs, Owned())
-    seen = {("test.box", HOME): Reading({address.name: Live(spec.model_copy()) for address, spec in specs.items()})}
-    begun = time.process_time()
-    assert diff(KINDS, desired, seen, owned).unchanged == count
-    compared = time.process_time()
-    made = plan(*(change(address, None, spec) for address, spec in specs.items()))
-    assert plan_json(made)["digest"] == made.digest
-    return compared - begun, time.process_time() - compared
-
-
-def test_eight_times_as_many_objects_take_about_eight_times_as_long() -> None:
-    """Not a limit in seconds, which a busy machine would miss: what is caught is a slip to something quadratic."""
-    few, many = (min(spent(count) for _ in range(2)) for count in (1000, 8000))
-    assert many[0] < 24 * few[0]
-    assert many[1] < 24 * few[1]

@@ -195,19 +195,3 @@ def test_progress_is_told_once_a_change() -> None:
     order = {box("a"): set(), box("b"): {box("a")}, box("c"): set()}
     execute(creates(order), order, failing("a"), progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
-
-
-def spent(count: int) -> float:
-    """Processor seconds for so many changes behind one, and one behind them all."""
-    first = box("first")
-    order: Graph = {first: set(), **{box(f"{number:04}"): {first} for number in range(count)}}
-    order[box("zlast")] = set(order)
-    begun = time.process_time()
-    execute(creates(order), order, as_planned)
-    return time.process_time() - begun
-
-
-def test_eight_times_as_many_changes_take_about_eight_times_as_long() -> None:
-    """What is caught is a slip to something quadratic, not a slow machine."""
-    few, many = (min(spent(count) for _ in range(2)) for count in (500, 4000))
-    assert many < 24 * few
