@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.core.errors import Usage
@@ -75,13 +77,21 @@ def _shelf(settings: Settings, environment: Environment, clients: ClientPool, *,
 
 
 def _sources(settings: Settings, environment: Environment, clients: ClientPool, ledger: Ledger, purpose: str) -> Sources:
-    folder = settings.repo / environment.secret_files if environment.secret_files else None
+    folder = _secret_files(settings.repo, environment.secret_files) if environment.secret_files else None
     return Sources(
         vault=lambda: clients.vault("primary"),
         aws=lambda: clients.aws("primary"),
         key=cache(lambda: ledger.key(create=purpose == "apply")),
         local=Local(settings.environ, frozenset(environment.secret_env), folder),
     )
+
+
+def _secret_files(repo: Path, named: str) -> Path:
+    """The folder that the environment's file names. A relative one lies among what a pull request may change, into a link as well."""
+    folder = repo / named
+    if not Path(named).is_absolute() and folder.resolve() != Path(os.path.normpath(folder)):
+        raise Usage(f"secret_files: {named} leads elsewhere by a symbolic link (write the absolute path of the folder)")
+    return folder
 
 
 def _kinds(environment: Environment) -> Kinds:
