@@ -71,6 +71,10 @@ class ClientPool:
         self._open = ExitStack()
 
     @property
+    def environment(self) -> Environment:
+        return self._environment
+
+    @property
     def administrator(self) -> bool:
         """Whether these clients have the token at hand instead of a declared login."""
         return self._administrator

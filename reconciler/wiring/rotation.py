@@ -121,7 +121,7 @@ class _Maker:
             validation_of(path, spec, strategy, self._around),
             self._journal,
             self._fingerprint,
-            _schedule(path, spec, policy, self.rotation),
+            schedule_of(path, spec, policy, self.rotation),
             time.time,
             auto=self.rotation.auto and bool(spec.rotation or spec.generate),
             policy_hash=hashlib.sha256(f"{fingerprint(spec)} {fingerprint(policy)}".encode()).hexdigest()[:16],
@@ -154,7 +154,7 @@ class _Maker:
         return hmac.new(self._key, json.dumps(value, sort_keys=True).encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _schedule(path: str, spec: SecretSpec, policy: PolicySpec, settings: RotationSettings) -> Callable[[int], Due | None]:
+def schedule_of(path: str, spec: SecretSpec, policy: PolicySpec, settings: RotationSettings) -> Callable[[int], Due | None]:
     if not spec.rotation:
         return lambda _last: None
     interval = policy.interval(settings.default_interval_days)

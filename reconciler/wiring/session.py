@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,11 @@ class Session:
             rolling_back=rolling_back,
             scope=self.scope,
         )
-        return planned.plan
+        if not any(address.kind == "secret" for address in self.wish.resources):
+            return planned.plan
+        from .schedule import schedule_notes  # rotation, and the stores with it, only where there are secrets
+
+        return replace(planned.plan, notes=tuple(sorted({*planned.plan.notes, *schedule_notes(self, planned.plan)})))
 
     def orders(
         self,

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.cli.site import Site
-from tests.rotation.kv import read, write
+from tests.rotation.kv import read, request, write
 
 HOOK = """
 kind: secret
@@ -209,3 +209,41 @@ def value(site: Site) -> str:
     held = read(site, "webhooks/github")
     assert held is not None
     return held["value"]
+
+
+def test_a_plan_says_what_is_new_what_changed_and_what_is_overdue(site: Site) -> None:
+    declare(site, HOOK)
+    plan = site.plan()
+    assert [change["action"] for change in plan["changes"]] == ["create", "create"]
+    assert "first value is made after the apply" in plan["notes"][0]
+    site.apply()
+    assert site.plan()["notes"] == []
+    long_ago = {"reconciler_last_rotated": "2020-01-01T00:00:00Z"}
+    assert request(site, "POST", "kv/metadata/webhooks/github", {"custom_metadata": long_ago})[0] == 204
+    declare(site, HOOK.replace("interval_days: 90", "interval_days: 60"))
+    plan = site.plan()
+    assert plan["notes"][0].startswith("secret/webhooks/github is overdue for rotation since 2020-0")
+    assert [field["path"] for field in plan["changes"][0]["fields"]] == ["/interval_days"]
+
+
+def test_rotation_can_be_switched_off_also_by_the_older_variables(site: Site) -> None:
+    declare(site, HOOK)
+    ran = site.run("rotate", "--all", VAULT_ROTATION_ENABLED="false")
+    assert ran.code == 4
+    assert "switched off" in ran.err
+    assert site.run("rotate", "--all", VAULT_AUTO_ROTATE="0").code == 0
+    assert read(site, "webhooks/github") is None
+    assert site.run("rotate", "--secret-path", "webhooks/github", VAULT_AUTO_ROTATE="0").code == 0
+    assert read(site, "webhooks/github")
+
+
+def test_a_secret_that_somebody_else_writes_in_the_middle_is_not_written_over(site: Site) -> None:
+    declare(site, HOOK)
+    write(site, "webhooks/github", {"value": "first"})
+    for _ in range(3):
+        site.run("rotate", "--secret-path", "webhooks/github", "--once")
+    write(site, "webhooks/github", {"value": "by-hand"})
+    ran = site.run("rotate", "--secret-path", "webhooks/github")
+    assert value(site) == "by-hand"
+    assert ran.code == 5
+    assert "a person wrote the secret meanwhile" in ran.out
