@@ -82,7 +82,7 @@ def test_reading_one_by_one_finds_what_a_read_in_bulk_finds(everything: bool, ha
             assert {name: live.spec for name, live in one_by_one.live.items()} == {name: live.spec for name, live in bulk.live.items()}
             assert one_by_one.gaps == bulk.gaps == ()
             # Others may have left policies in the root namespace of this worker's server.
-                assert len(one_by_one.live.keys() & set(names)) == (len(names) if everything else 2)
+            assert len(one_by_one.live.keys() & set(names)) == (len(names) if everything else 2)
             for stand in stands:
                 stand.reach(None)
 
