@@ -204,6 +204,17 @@ def test_a_pull_request_cannot_read_a_token(declared: Site) -> None:
     assert "never readable" in ran.err
 
 
+def test_a_pull_request_cannot_lead_the_folder_of_secret_files_elsewhere(declared: Site, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    declared.write("desired-state/environments/dev.yaml", "project: genesis\nvault: {primary: {}}\nsecret_files: keys\n")
+    base = declared.commit()
+    (declared.repo / "keys").symlink_to(tmp_path / "elsewhere")
+    declared.commit()
+    ran = declared.run("plan", "--trust-ref", base)
+    assert ran.code == 2
+    assert "symbolic link" in ran.err
+
+
 def test_a_pull_request_cannot_add_names_to_what_may_be_read(declared: Site) -> None:
     base = declared.git("rev-parse", "HEAD").strip()
     declared.write("desired-state/environments/dev.yaml", "project: genesis\nvault: {primary: {}}\nsecret_env: [DEPLOY_KEY]\n")
