@@ -35,6 +35,7 @@ FIRST_CONTACT_SECONDS = 5.0
 ATTEMPTS_500 = 3
 FIRST_PAUSE = 0.1
 _GATEWAY = "see the server's log and what stands before it"
+_NEW_MOUNT = b"Upgrading from non-versioned to versioned data"
 _NO_LEADER = ("local node not active", "active cluster node not found", "no active")
 
 
@@ -100,7 +101,7 @@ class Transport:
             raise _Passing(str(dropped), remedy, lost=dropped.sent) from None
         except Circle:
             raise _Passing("standbys redirect to each other", "see whether the cluster has an active server") from None
-        if answer.status == 429 or answer.status >= 472:
+        if answer.status == 429 or answer.status >= 472 or (answer.status == 400 and _NEW_MOUNT in answer.body):
             _judge(request, answer)
         return answer
 
@@ -166,6 +167,8 @@ def _judge(request: Request, answer: Answer) -> None:
     wait = _retry_after(answer.header("retry-after"))
     if status == 429:
         raise _Passing("it limits the rate of requests (status 429)", "raise its rate limit quota for this login, or run later", wait=wait)
+    if status == 400:  # only for a mount that is being made; the request was not looked at
+        raise _Passing("a new KV v2 mount is not ready yet", "try again in a moment")
     if status in (472, 473):
         raise _Passing(f"it is a standby that serves no requests (status {status})", "set the address to the active server")
     if status < 500 or status == 501:
