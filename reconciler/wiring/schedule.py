@@ -9,9 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from reconciler.core.address import Address
-from reconciler.core.change import Action
 from reconciler.core.errors import BackendError
-from reconciler.core.plan import Plan
 from reconciler.core.standing import as_text
 from reconciler.rotation.due import Due
 from reconciler.rotation.policy import PolicySpec, SecretSpec
@@ -29,19 +27,11 @@ READERS = 16
 LAST = "reconciler_last_rotated"
 
 
-def schedule_notes(session: Session, plan: Plan) -> list[str]:
+def schedule_notes(session: Session) -> list[str]:
     """One sentence for each secret whose schedule deserves a look."""
     resources = session.wish.resources
     declared = {address: one.spec for address, one in resources.items() if address.kind == "secret"}
-    if not declared:
-        return []
-    return [*_first_values(plan, declared), *_overdue(session, declared)]
-
-
-def _first_values(plan: Plan, declared: Mapping[Address, SecretSpec]) -> Iterator[str]:
-    for change in plan.changes:
-        if change.action is Action.CREATE and change.address in declared and declared[change.address].generate:
-            yield f"{change.address}: its first value is made after the apply, unless there is one"
+    return list(_overdue(session, declared)) if declared else []
 
 
 def _overdue(session: Session, declared: Mapping[Address, SecretSpec]) -> Iterator[str]:

@@ -76,7 +76,7 @@ class Session:
             return planned.plan
         from .schedule import schedule_notes  # rotation, and the stores with it, only where there are secrets
 
-        return replace(planned.plan, notes=tuple(sorted({*planned.plan.notes, *schedule_notes(self, planned.plan)})))
+        return replace(planned.plan, notes=tuple(sorted({*planned.plan.notes, *schedule_notes(self)})))
 
     def orders(
         self,
