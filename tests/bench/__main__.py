@@ -12,6 +12,7 @@ from typing import NamedTuple
 from reconciler.dev.process import clean_environment
 from reconciler.dev.servers import Server, start_bao_dev, start_bao_raft
 
+from .encrypted import rates
 from .measure import Measured, measure, median_seconds
 from .repository import repository
 
@@ -61,6 +62,7 @@ def main() -> int:
 
 def measurements(folder: Path, repo: Path, objects: int) -> Iterator[Result]:
     yield start_up(folder)
+    yield encrypted_store(folder)
     with start_bao_dev(folder / "dev") as server:
         yield from on(Site("bao -dev", server, goal=1_000), folder, repo, objects)
     with start_bao_raft(folder / "raft") as server:
@@ -73,6 +75,12 @@ def start_up(folder: Path) -> Result:
     shown = median_seconds([RECONCILE, "--help"], environment, folder)
     click = median_seconds([sys.executable, "-c", "import click"], environment, folder)
     return Result("reconcile --help / import click", shown / click, "times", 4, False, f"{shown * 1000:.0f} ms / {click * 1000:.0f} ms")
+
+
+def encrypted_store(folder: Path) -> Result:
+    found = rates(folder / "encrypted")
+    detail = f"{found.plain:,.0f} / {found.store:,.0f} writes a second"
+    return Result("plain AES-GCM with fsync / encrypted store", found.times, "times", 4, False, detail)
 
 
 def on(site: Site, folder: Path, repo: Path, objects: int) -> Iterator[Result]:
