@@ -5,7 +5,8 @@
     state             the document at `_rotation/PATH`: phase, pending value, fence
     seen              observations and actions, as values
     machine           decide(state, seen, now) -> one action; forward, ending: its phases; moves: what they share
-    run               one pass: read, decide, one mutation; rotate: passes until nothing more can be done now
+    job, look, run    one secret and its document; what a pass reads; one pass: read, decide, one mutation
+    rotate            passes until nothing more can be done now
     people            hold, release, adopt
     strategy          what a sort of secret must be able to do; one file each beside it
     validation        is a new value good: login, HTTP, command; k of n

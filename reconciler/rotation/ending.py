@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .moves import conflict, pending_of, sealed, to, tried, works
-from .seen import Action, Apply, Probe, Promote, Record, Revoke, Seen, Wait
+from .seen import Action, Apply, Copy, Probe, Promote, Record, Revoke, Seen, Wait
 from .state import Kept, Phase, State
 
 BACKOFF_SECONDS = 300
@@ -16,6 +16,8 @@ def overlap(state: State, seen: Seen, now: int) -> Action:
     if not pending_of(state).same(seen.main):
         back = seen.main.same(state.previous)
         return to(state, Phase.ABORTING, "a person put the previous value back") if back else conflict(state)
+    if seen.behind:
+        return Copy(seen.behind[0], seen.main)
     broken = bool(seen.complaints)
     if state.terms.tested and seen.live is Probe.REFUSED:
         if not tried(state, seen):
@@ -81,6 +83,8 @@ def finished(state: State, seen: Seen, now: int) -> Record:
 
 
 def aborting(state: State, seen: Seen, now: int) -> Action:
+    if seen.behind and seen.main is not None:
+        return Copy(seen.behind[0], seen.main)
     pending, main, old = pending_of(state), seen.main, state.previous
     if not state.terms.tested or not state.terms.undoes:
         return aborted(state, seen, now)
@@ -97,6 +101,8 @@ def aborting(state: State, seen: Seen, now: int) -> Action:
         return aborted(state, seen, now)
     if main is not None and seen.live is not Probe.ACCEPTED:
         return Wait("the new value is kept while nothing shows that the old one works")
+    if now < state.not_before and not state.leaked:
+        return Wait("consumers may still have the value that is taken back", state.not_before)
     if seen.pending is Probe.UNSURE:
         return Wait("the target cannot be asked")
     return _end(state, seen, pending)
@@ -138,7 +144,9 @@ def _left_over(state: State, main: Kept | None) -> bool:
 def rolling_back(state: State, seen: Seen, now: int) -> Action:
     old, main, pending = state.previous, seen.main, pending_of(state)
     if main is not None and not main.same(pending) and not (main.same(old) and main.version == state.old_version):
-        return to(state, Phase.ABORTING, state.reason)  # the old value was written anew, or a person wrote
+        return to(
+            state, Phase.ABORTING, state.reason, not_before=now + state.terms.cache
+        )  # the old value was written anew, or a person wrote
     if old is None:
         return Wait("there is no previous value to go back to; `adopt` or `release` it")
     if not state.terms.both or works(state, seen.previous, old):
@@ -151,7 +159,7 @@ def in_conflict(state: State, seen: Seen, now: int) -> Action:
         return Wait("a person deleted the secret; `adopt` or `release` it")
     if state.terms.tested and seen.live is not Probe.ACCEPTED:
         return Wait("a person wrote a value that the target does not accept; `adopt` or `release` it")
-    return to(state, Phase.ABORTING, "a person wrote the secret meanwhile")
+    return to(state, Phase.ABORTING, "a person wrote the secret meanwhile", not_before=now + state.terms.cache)
 
 
 def orphaned(state: State, seen: Seen, now: int) -> Action:

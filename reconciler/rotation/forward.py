@@ -108,10 +108,13 @@ def canary(state: State, seen: Seen, now: int) -> Action:
     lost = _lost(state, seen)
     if lost is not None:
         return lost
+    grace = now + state.terms.cache
     if seen.complaints:
-        return to(state, Phase.ABORTING, f"{len(seen.complaints)} consumers report failures: {', '.join(seen.complaints[:5])}")
+        return to(
+            state, Phase.ABORTING, f"{len(seen.complaints)} consumers report failures: {', '.join(seen.complaints[:5])}", not_before=grace
+        )
     if state.terms.checked and seen.checks.verdict is Probe.REFUSED:
-        return to(state, Phase.ABORTING, "the validation failed in the rollout", checks=seen.checks.words)
+        return to(state, Phase.ABORTING, "the validation failed in the rollout", checks=seen.checks.words, not_before=grace)
     if state.stage and now < state.stage.until and not state.leaked:
         return Wait(f"stage {state.stage.name}", state.stage.until)
     if state.terms.checked and seen.checks.verdict is Probe.UNSURE:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ..core.errors import ReconcilerError
 from ..core.rotated import Outlook
+from .job import Job, Memory, load
+from .look import observe
 from .machine import decide
-from .run import Job, Memory, load, observe
-from .seen import Apply, Asked, Discard, Promote, Record, Revoke, Wait
+from .seen import Apply, Asked, Copy, Discard, Promote, Record, Revoke, Wait
 from .state import Phase
 
 
@@ -26,6 +27,8 @@ def outlook_of(job: Job, asked: Asked | None) -> Outlook:
             return Outlook(job.path, state.word, f"go on to {after.phase}", after.reason)
         case Promote():
             return Outlook(job.path, state.word, "write the secret")
+        case Copy(place):
+            return Outlook(job.path, state.word, f"copy the secret to {place.store}")
         case Apply():
             return Outlook(job.path, state.word, "make a value good at the target")
         case Revoke() | Discard():

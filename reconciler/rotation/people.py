@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..core.errors import Conflict, ReconcilerError, Refused
+from .job import Job, load
 from .moves import to
-from .run import Job, load
 from .state import UNPROMOTED, Kept, Phase, State, kept, read_state, sibling, write_state
 
 ATTEMPTS = 5  # while a rotator is at work

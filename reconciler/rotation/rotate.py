@@ -10,7 +10,8 @@ from typing import NamedTuple
 from ..core.errors import ReconcilerError
 from ..core.rotated import Rotated
 from .due import Candidate, Caps, admitted
-from .run import Job, Memory, Stepped, load, mirror, one_pass
+from .job import Job, Memory, load
+from .run import Stepped, mirror, one_pass
 from .seen import Asked, Record, Wait
 from .state import ACTIVE, Phase, State
 

@@ -27,6 +27,7 @@ class Want(StrEnum):
     REPORTS = "reports"
     ISSUED = "issued"
     DOOMED = "doomed"
+    COPIES = "copies"
 
 
 class Checks(NamedTuple):
@@ -55,6 +56,13 @@ class Asked(NamedTuple):
     leaked: tuple[str, ...] = ()
 
 
+class Place(NamedTuple):
+    """A store that holds a copy, and the version of the secret there."""
+
+    store: str
+    version: str
+
+
 class Seen(NamedTuple):
     """What one pass read. Probes that were not wanted are UNSURE."""
 
@@ -75,6 +83,8 @@ class Seen(NamedTuple):
     """The pending value with what its issuer added, and what was issued beside it."""
     doomed: tuple[str, ...] = ()
     """What was issued by mistake and is still good."""
+    behind: tuple[Place, ...] = ()
+    """Other stores that should have the secret, and do not."""
     asked: Asked | None = None
     due: bool = False
     next_due: int | None = None
@@ -103,6 +113,13 @@ class Promote(NamedTuple):
     expected: str
 
 
+class Copy(NamedTuple):
+    """Write the secret into another store, if it still has the version that was seen there."""
+
+    place: Place
+    value: Kept
+
+
 class Revoke(NamedTuple):
     """Make the target refuse a value, unless its fence is newer."""
 
@@ -122,4 +139,4 @@ class Wait(NamedTuple):
     until: int | None = None
 
 
-Action = Record | Apply | Promote | Revoke | Discard | Wait
+Action = Record | Apply | Promote | Copy | Revoke | Discard | Wait

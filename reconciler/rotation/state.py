@@ -100,6 +100,8 @@ class Terms(NamedTuple):
     """The old value is ended on a target; without one, it ends with its last reader."""
     undoes: bool = True
     """A value that was applied can be taken back; a version of a key cannot."""
+    cache: int = 0
+    """How long consumers keep what they read, in seconds."""
     budget: int = 5
 
 
@@ -143,6 +145,8 @@ class State:
     new_version: str = ""
     overlap_until: int = 0
     started: int = 0
+    not_before: int = 0
+    """Until then consumers may still have a value that is taken back: it must stay good."""
     promoted: int | None = None
     """When readers were given the new value."""
     last_rotated: int | None = None
@@ -175,7 +179,7 @@ def sibling(path: str) -> str:
 
 
 _WRITTEN = {"old_version": "base_version", "old_fp": "base_fp"}
-_TIMES = frozenset({"overlap_until", "started", "promoted", "last_rotated", "backoff_until"})
+_TIMES = frozenset({"overlap_until", "started", "not_before", "promoted", "last_rotated", "backoff_until"})
 _TUPLES = frozenset({"known_ids", "doomed", "leaked"})
 
 

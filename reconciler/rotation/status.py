@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ..core.errors import Denied, ReconcilerError
 from ..core.standing import Standing
 from .canary import covered
-from .run import Job, load
+from .job import Job, load
 from .state import Phase, State, seconds
 
 READERS = 16

@@ -134,6 +134,10 @@ class AwsStore:
                 _SERVICE, "update_secret_version_stage", SecretId=self._id(path), VersionStage=label, RemoveFromVersionId=version
             )
 
+    def rotates(self, path: str) -> bool:
+        """Whether AWS itself rotates the secret, by a function of its own."""
+        return bool(self._about(path).get("RotationEnabled"))
+
     def probe(self) -> str:
         try:
             self._client.call(_SERVICE, "describe_secret", SecretId=self._id("_probe"))

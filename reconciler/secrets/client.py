@@ -21,7 +21,7 @@ from ..core.errors import BackendError, Missing, Unavailable
 from .breaker import FAILURES, PAUSE_SECONDS
 from .failover import LAST_SECONDS, LEFT_AFTER, Ask, Chain, Health
 from .revealed import Known, Listed, Revealed
-from .rollout import FOLDER, pending_for
+from .rollout import FOLDER, pending_for, report
 from .store import Held, SecretStore, checked_path
 
 R = TypeVar("R")
@@ -166,6 +166,11 @@ class SecretClient:
 
     async def adelete(self, path: str, *, store: str = "") -> None:
         await _in_thread(self.delete, path, store=store)
+
+    def report(self, path: str, *, consumer: str, good: bool) -> None:
+        """Say how the new value of a secret does at a consumer while it is rolled out: one failure takes it back."""
+        name = self._chain.order("")[0]
+        self._chain.write(name, lambda one: report(one, checked_path(path), consumer, good=good))
 
     def health(self) -> tuple[Health, ...]:
         """Ask each store how it is, all at once, within two seconds."""

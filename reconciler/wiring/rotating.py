@@ -14,11 +14,11 @@ from reconciler.core.address import Address
 from reconciler.core.errors import ReconcilerError, Refused
 from reconciler.core.rotated import Outlook, Rotated
 from reconciler.core.standing import Standing
+from reconciler.rotation.job import Job
 from reconciler.rotation.metrics import exposition, write_metrics
 from reconciler.rotation.outlook import outlook_of
 from reconciler.rotation.people import adopt, hold, release
 from reconciler.rotation.rotate import Orders, Progress, rotate_all, rotate_one
-from reconciler.rotation.run import Job
 from reconciler.rotation.seen import Asked
 from reconciler.rotation.status import standings
 

@@ -27,10 +27,11 @@ from reconciler.engine.survey import silent
 from reconciler.ledger.ledger import Ledger
 from reconciler.rotation.build import Means, strategy_of, validation_of
 from reconciler.rotation.due import Caps, Due, due
+from reconciler.rotation.job import Job
 from reconciler.rotation.outside import Surroundings
 from reconciler.rotation.policy import DAY, PolicySpec, SecretSpec
-from reconciler.rotation.run import Job
 from reconciler.rotation.targets import Source
+from reconciler.secrets.aws_store import AwsStore
 from reconciler.secrets.source_local import Local
 from reconciler.settings import Settings
 
@@ -123,6 +124,8 @@ class _Maker:
             self._fingerprint,
             schedule_of(path, spec, policy, self.rotation),
             time.time,
+            copies=tuple(self._copies(store)),
+            foreign=lambda: _foreign(store, path),
             auto=self.rotation.auto and bool(spec.rotation or spec.generate),
             policy_hash=hashlib.sha256(f"{fingerprint(spec)} {fingerprint(policy)}".encode()).hexdigest()[:16],
             commit=self._commit,
@@ -138,6 +141,13 @@ class _Maker:
                 )
             self._stores[name] = store_of(self._settings, self._environment, self._parts.clients, name or known[0])
         return self._stores[name]
+
+    def _copies(self, main: SecretStore) -> Iterator[SecretStore]:
+        """The other stores, where the client writes to all of them too."""
+        stores = self._environment.stores
+        for name in stores.reading if stores.write == "dual" else ():
+            if name != main.name:
+                yield self._store(name)
 
     def _reveal(self, source: Source) -> str:
         secret, environment = Secret.remembered(source.origin, ""), self._environment
@@ -174,6 +184,13 @@ def overridden(settings: RotationSettings, environ: Mapping[str, str]) -> Rotati
             raise Usage("VAULT_DEFAULT_TTL is not a number of seconds")
         changes["default_interval_days"] = int(seconds) / DAY
     return settings.model_copy(update=changes)
+
+
+def _foreign(store: SecretStore, path: str) -> str:
+    """Two that rotate one secret would undo each other."""
+    if isinstance(store, AwsStore) and store.rotates(path):
+        return "AWS rotates it itself (take `rotation` from its aws.secret, or the secret's `rotation` from its document)"
+    return ""
 
 
 def _journal(settings: Settings, environment: Environment) -> Path:

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from reconciler.core.errors import ReconcilerError, Unavailable
 from reconciler.rotation.due import Due
 from reconciler.rotation.generated import Generated
+from reconciler.rotation.job import Job, Memory, load
 from reconciler.rotation.policy import PolicySpec, SecretSpec
-from reconciler.rotation.run import Job, Memory, Stepped, load, one_pass
+from reconciler.rotation.run import Stepped, one_pass
 from reconciler.rotation.seen import Asked, Checks, Wait
 from reconciler.rotation.state import Kept, State
 from reconciler.rotation.strategy import Strategy
@@ -101,6 +102,8 @@ class Rig:
     log: Log = field(default_factory=Log)
     validate: Callable[[Kept], Checks] | None = None
     path: str = "db/orders"
+    copies: tuple[SecretStore, ...] = ()
+    foreign: str = ""
 
     @property
     def job(self) -> Job:
@@ -122,6 +125,8 @@ class Rig:
             lambda value: str(hash(tuple(sorted(value.items())))),
             lambda last: Due(last + self.policy.interval(), last),
             lambda: self.now,
+            copies=self.copies,
+            foreign=lambda: self.foreign,
             fence_name=f"rig/{self.path}",
         )
 

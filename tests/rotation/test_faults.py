@@ -21,9 +21,11 @@ from reconciler.backends.postgres import Postgres
 from reconciler.backends.vault.client import VaultClient
 from reconciler.core.errors import ReconcilerError
 from reconciler.rotation.database import Database
+from reconciler.rotation.job import Memory, load
+from reconciler.rotation.look import observe
 from reconciler.rotation.machine import decide
 from reconciler.rotation.policy import PolicySpec, SecretSpec
-from reconciler.rotation.run import Memory, _audited, load, observe
+from reconciler.rotation.run import _audited
 from reconciler.rotation.seen import Action, Asked, Checks, Probe, Wait
 from reconciler.rotation.state import Phase, State
 from reconciler.rotation.strategy import Call
@@ -270,3 +272,48 @@ def test_a_persons_write_ends_what_a_leak_had_asked_for(vault: VaultClient) -> N
     rig.store.put(rig.path, {"value": "by-hand"})
     rig.settle()
     assert rig.value() == {"value": "by-hand"}
+
+
+def test_copies_in_other_stores_follow_before_the_old_value_ends(vault: VaultClient, users: str, tmp_path: Path) -> None:
+    rig = logins(kv(vault), users, 2)
+    copy = quick_store(tmp_path / "secrets")
+    rig.copies = (copy,)
+    rig.settle()
+    rig.settle(Asked("somebody"))
+    assert rig.state().phase is Phase.OVERLAP
+    held = copy.get(rig.path)
+    assert held is not None
+    assert held.value == rig.value()
+    rig.now += 7200
+    rig.settle()
+    assert rig.state().phase is Phase.IDLE
+
+
+def test_a_value_that_is_taken_back_stays_good_as_long_as_consumers_may_keep_it(vault: VaultClient, users: str) -> None:
+    rig = logins(kv(vault), users, 2)
+    stages = {"enabled": True, "stages": [{"name": "canary", "duration_minutes": 15, "traffic_percentage": 10}]}
+    rig.settle()
+    rig.policy = PolicySpec.model_validate(
+        {"interval_days": 30, "consumer_cache": "2m", "staged_rollout": stages, "validation_required": True}
+    )
+    rig.settle(Asked("somebody"))
+    pending = rig.state().pending
+    assert rig.state().phase is Phase.CANARY
+    assert pending is not None
+    rig.validate = lambda _value: Checks(failed=1)
+    rig.settle()
+    assert rig.state().phase is Phase.ABORTING
+    assert rig.strategy.probe(Call("", "", 0), pending) is Probe.ACCEPTED
+    rig.now += 121
+    rig.settle()
+    assert rig.state().phase is Phase.IDLE
+    assert rig.strategy.probe(Call("", "", 0), pending) is Probe.REFUSED
+
+
+def test_a_secret_that_somebody_else_rotates_is_left_to_them(vault: VaultClient) -> None:
+    rig = stored(kv(vault), "api_keys/foreign")
+    rig.settle()
+    before = rig.value()
+    rig.foreign = "AWS rotates it itself"
+    rig.settle(Asked("somebody"))
+    assert rig.value() == before

@@ -1,0 +1,66 @@
+"""One declared secret with all that its rotation needs, and its document."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ..audit.journal import Recorder
+from ..secrets.store import SecretStore
+from .due import Due
+from .policy import PolicySpec, SecretSpec
+from .seen import Checks
+from .state import Kept, State, read_state, sibling
+from .strategy import Call, Strategy
+
+
+@dataclass(frozen=True)
+class Job:
+    """One declared secret, with all that its rotation needs."""
+
+    path: str
+    spec: SecretSpec
+    policy: PolicySpec
+    store: SecretStore
+    strategy: Strategy
+    validate: Callable[[Kept], Checks] | None
+    recorder: Recorder
+    fingerprint: Callable[[Mapping[str, str]], str]
+    due: Callable[[int], Due | None]
+    """When it is due, from when it was last rotated; None: by hand only."""
+    clock: Callable[[], float]
+    copies: tuple[SecretStore, ...] = ()
+    """The other stores that have the secret, where writes go to all."""
+    foreign: Callable[[], str] = lambda: ""
+    """Why it is not ours to rotate; empty where it is."""
+    auto: bool = True
+    """Whether it begins by its schedule. What is under way goes on in any case."""
+    policy_hash: str = ""
+    commit: str = ""
+    fence_name: str = ""
+    """The name of its row among the fences of a target that several projects may share."""
+    new_rid: Callable[[], str] = field(default=lambda: uuid.uuid4().hex[:12])
+
+    @property
+    def first_value(self) -> bool:
+        """Whether a value may be made where there is none."""
+        return self.spec.generate is not None or self.spec.target is not None
+
+
+class Memory:
+    """What this process was told is done, by action and fence. Only to notice targets that say yes and do not mean it."""
+
+    def __init__(self) -> None:
+        self.done: set[tuple[str, int]] = set()
+        self.settled = False
+
+
+def load(job: Job) -> State:
+    """The document of a secret; an empty one where there is none."""
+    held = job.store.get(sibling(job.path))
+    return read_state(held.value, held.version, job.path) if held else State()
+
+
+def calling(job: Job, state: State) -> Call:
+    return Call(job.fence_name, state.rid, state.fence, urgent=bool(state.leaked), known=state.known_ids)

@@ -1,0 +1,115 @@
+"""What a pass reads: the secret, the target, the validation, consumers' reports, the schedule. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..secrets.store import Held
+from .canary import complaints
+from .job import Job, Memory, calling
+from .machine import wants
+from .seen import Asked, Checks, Place, Probe, Seen, Want
+from .state import Kept, Phase, State, Step, Terms, kept
+from .strategy import Call
+
+
+def observe(job: Job, state: State, memory: Memory, asked: Asked | None) -> Seen:
+    """Look at all that this phase needs."""
+    wanted, call = wants(state), calling(job, state)
+    main = _kept(job, job.store.get(job.path))
+    seen = Seen(
+        main=main,
+        pending=_probed(job, call, state.pending if Want.PENDING in wanted else None),
+        previous=_probed(job, call, state.previous if Want.PREVIOUS in wanted else None),
+        live=_probed(job, call, main if Want.MAIN in wanted else None),
+        fence=job.strategy.fence(job.fence_name) if Want.FENCE in wanted and job.strategy.tested else None,
+        done_here=any((name, state.fence) in memory.done for name in ("Apply", "Revoke")),
+        asked=asked,
+    )
+    if Want.CHECKS in wanted and state.pending is not None and seen.pending is not Probe.REFUSED:
+        seen = seen._replace(checks=_checked(job, call, state.pending))
+    if Want.REPORTS in wanted:
+        seen = seen._replace(complaints=complaints(job.store, job.path, state.rid))
+    if Want.ISSUED in wanted and state.pending is not None and seen.pending is Probe.ACCEPTED:
+        seen = seen._replace(completed=job.strategy.completed(state.pending, state.known_ids))
+    if Want.COPIES in wanted and main is not None:
+        seen = seen._replace(behind=tuple(_behind(job, main)))
+    if Want.DOOMED in wanted and state.doomed:
+        seen = seen._replace(doomed=job.strategy.alive(state.doomed))
+    return _with_schedule(job, state, seen) if state.phase is Phase.IDLE else seen
+
+
+def _behind(job: Job, main: Kept) -> Iterator[Place]:
+    for store in job.copies:
+        held = store.get(job.path)
+        if held is None or dict(held.value) != main.value:
+            yield Place(store.name, held.version if held else "")
+
+
+def _with_schedule(job: Job, state: State, seen: Seen) -> Seen:
+    now, main = int(job.clock()), seen.main
+    due = job.due(state.last_rotated) if state.last_rotated is not None else None
+    first = main is None and state.last_rotated is None and job.first_value
+    overdue = job.auto and (first or (due is not None and due.overdue(now)))
+    seen = seen._replace(due=overdue, next_due=due.at if due else None)
+    if not (overdue or seen.asked or state.again):
+        return seen
+    foreign = job.foreign()
+    if foreign:
+        return seen._replace(lacking=foreign)
+    if main is None and not job.first_value:
+        return seen._replace(lacking=f"has no value yet (`reconcile secret put {job.path}`, or declare `generate`)")
+    return seen._replace(fresh=begin(job, main))
+
+
+def begin(job: Job, main: Kept | None) -> State:
+    """A rotation as the declared state wants it now, with a new value."""
+    value = job.strategy.make(main.value if main else None)
+    return State(
+        rid=job.new_rid(),
+        terms=terms(job, main),
+        strategy=job.spec.type,
+        target=job.strategy.target,
+        commit=job.commit,
+        policy_hash=job.policy_hash,
+        pending=kept(value, "", job.strategy.identity(value), job.fingerprint(value)),
+        known_ids=job.strategy.known_ids(),
+    )
+
+
+def terms(job: Job, main: Kept | None) -> Terms:
+    """What holds for this rotation to its end, whatever is edited meanwhile."""
+    rollout = job.policy.staged_rollout
+    stages = rollout.stages if rollout.enabled else ()
+    return Terms(
+        steps=tuple(Step(one.name, round(one.duration_minutes * 60), one.traffic_percentage) for one in stages),
+        overlap=job.policy.overlap if job.spec.both else 0,
+        checked=job.validate is not None or (job.policy.validation_required and job.strategy.tested),
+        both=job.spec.both,
+        tested=job.strategy.tested,
+        ends=main is not None and job.strategy.ends(main.value),
+        undoes=job.strategy.undoes,
+        cache=job.policy.consumer_cache,
+        budget=job.policy.retries,
+    )
+
+
+def _kept(job: Job, held: Held | None) -> Kept | None:
+    if held is None:
+        return None
+    return kept(held.value, held.version, job.strategy.identity(held.value), job.fingerprint(held.value))
+
+
+def _probed(job: Job, call: Call, value: Kept | None) -> Probe:
+    if value is None or not job.strategy.tested:
+        return Probe.UNSURE
+    return job.strategy.probe(call, value)
+
+
+def _checked(job: Job, call: Call, value: Kept) -> Checks:
+    if job.validate is not None:
+        return job.validate(value)
+    if not job.strategy.tested:
+        return Checks(passed=1)  # the validation was taken out of the document since: there is nothing left to try it with
+    accepted = _probed(job, call, value)
+    return Checks(passed=accepted is Probe.ACCEPTED, failed=accepted is Probe.REFUSED)
