@@ -17,11 +17,15 @@ from typing import Any
 PASSWORD = "first-" + "password"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _reserved_port() -> tuple[socket.socket, int]:
+    """A port that nobody is given before the server binds it, minutes from now.
+
+    Linux hands a bound port to no connection and no other server, yet lets a server that also sets SO_REUSEADDR listen on it.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return holder, holder.getsockname()[1]
 
 
 def _programs() -> Path:
@@ -32,7 +36,7 @@ def _programs() -> Path:
     return max(Path(found.origin).parent.glob("pginstall*")) / "bin"
 
 
-PORT = _free_port()
+_HOLDER, PORT = _reserved_port()
 """Chosen before the server runs: samples name it."""
 
 URL = f"postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{PORT}/postgres?sslmode=disable"
