@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from reconciler.dev.process import ask
 from reconciler.dev.servers import Server
 from tests.cli.site import Site
-from tests.kinds import postgres
+from tests.kinds.postgres import PASSWORD
 
 ENVIRONMENT = "project: genesis\nstores: {vault: {mount: kv}}\nsecret_env: [PG_ADMIN]\n"
 
@@ -30,8 +29,7 @@ def site(tmp_path: Path, bao: Server, namespace: str) -> Site:
     return made
 
 
-@pytest.fixture(scope="session")
-def database() -> Iterator[str]:
-    """A PostgreSQL; its administrator's login."""
-    with postgres.start_postgres():
-        yield f"vault:{postgres.PASSWORD}"
+@pytest.fixture
+def database(postgres: None) -> str:
+    """The PostgreSQL of this worker; its administrator's login."""
+    return f"vault:{PASSWORD}"
