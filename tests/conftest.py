@@ -16,6 +16,7 @@ from reconciler.dev.servers import Server, start_bao_dev, start_bao_raft, start_
 if TYPE_CHECKING:  # these import clients that most tests do not need
     from reconciler.backends.aws.client import AwsClient
     from reconciler.backends.vault.client import VaultClient
+    from tests.edge.redis_server import RedisServer
 
 # A developer's own login must never be what a test talks to.
 FOREIGN = ("VAULT_", "BAO_", "AWS_", "GITHUB_", "ACTIONS_", "RECONCILE_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
@@ -134,3 +135,22 @@ def postgres() -> Iterator[None]:
 
     with start_postgres():
         yield
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Valkey for this worker, which speaks Redis's protocol."""
+    from tests.edge.redis_server import start_redis
+
+    with start_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of a Redis that is empty when the test begins. Whoever stops servers or sets their options starts one of his own."""
+    from redis import Redis
+
+    with Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
