@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import os
@@ -17,7 +18,7 @@ from typing import Any
 PASSWORD = "first-" + "password"
 
 
-def _reserved_port() -> tuple[socket.socket, int]:
+def _reserved_port() -> int:
     """A port that nobody is given before the server binds it, minutes from now.
 
     Linux hands a bound port to no connection and no other server, yet lets a server that also sets SO_REUSEADDR listen on it.
@@ -25,7 +26,9 @@ def _reserved_port() -> tuple[socket.socket, int]:
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.bind(("127.0.0.1", 0))
-    return holder, holder.getsockname()[1]
+    atexit.register(holder.close)
+    port: int = holder.getsockname()[1]
+    return port
 
 
 def _programs() -> Path:
@@ -36,7 +39,7 @@ def _programs() -> Path:
     return max(Path(found.origin).parent.glob("pginstall*")) / "bin"
 
 
-_HOLDER, PORT = _reserved_port()
+PORT = _reserved_port()
 """Chosen before the server runs: samples name it."""
 
 URL = f"postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{PORT}/postgres?sslmode=disable"

@@ -18,7 +18,7 @@ from tests.rotation.kv import read
 from tests.rotation.orders import document, login, new_database, value
 
 KILLS = int(os.environ.get("ROTATION_KILLS", "200"))
-LONGEST = 0.35  # seconds of life: a whole rotation takes about as long
+LONGEST = 0.35  # seconds of life at first: a whole rotation takes about as long
 
 
 def start(site: Site, *arguments: str) -> int:
@@ -42,17 +42,17 @@ def start(site: Site, *arguments: str) -> int:
         os._exit(70)
 
 
-def kill_some(site: Site, count: int, seed: int, looks: Callable[[], None]) -> int:
-    """Start rotations and kill them after a random while; return how many did not come to their end before."""
-    draw, killed = random.Random(seed), 0
-    for _ in range(count):
+def kill_some(site: Site, count: int, seed: int, looks: Callable[[], None]) -> None:
+    """Start rotations and kill them after a random while, until `count` of them died of it and did not end before."""
+    draw, killed, longest = random.Random(seed), 0, LONGEST
+    while killed < count:
         process = start(site, "--secret-path", draw.choice(PATHS)) if draw.random() < 0.7 else start(site, "--all")
-        time.sleep(draw.uniform(0, LONGEST))
+        time.sleep(draw.uniform(0, longest))
         os.kill(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
         killed += os.WIFSIGNALED(status)
+        longest *= 1.05 if os.WIFSIGNALED(status) else 0.95  # as long as half of them live through, on a machine of any speed
         looks()
-    return killed
 
 
 PATHS = ("db/orders", "webhooks/github")
@@ -88,8 +88,7 @@ def test_readers_notice_nothing_of_kills_and_the_next_run_goes_on(busy: Site) ->
         assert hook
         hooks.add(hook["value"])
 
-    killed = kill_some(busy, KILLS, 20260501, looks)
-    assert killed >= KILLS // 2, "most are killed in the middle"
+    kill_some(busy, KILLS, 20260501, looks)
     assert len(seen) > 3
     assert len(hooks) > 3
     for path in PATHS:
