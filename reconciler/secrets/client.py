@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from ..core.breaker import FAILURES, PAUSE_SECONDS
 from ..core.errors import BackendError, Missing, Unavailable
-from .breaker import FAILURES, PAUSE_SECONDS
 from .failover import LAST_SECONDS, LEFT_AFTER, Ask, Chain, Health
 from .revealed import Known, Listed, Revealed
 from .rollout import FOLDER, pending_for, report

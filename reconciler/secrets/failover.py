@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
+from ..core.breaker import FAILURES, PAUSE_SECONDS, Breaker, Open
 from ..core.errors import BackendError, Denied, Missing, Unavailable, Usage
-from .breaker import FAILURES, PAUSE_SECONDS, Breaker, Open, within
 from .store import PROBE_SECONDS, SecretStore
+from .within import within
 
 log = logging.getLogger(__name__)
 

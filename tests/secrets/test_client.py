@@ -15,7 +15,6 @@ import pytest
 
 from reconciler.core.errors import BackendError, Conflict, Denied, Missing, Unavailable, Usage
 from reconciler.secrets import SecretClient
-from reconciler.secrets.breaker import Breaker, Open, State
 from reconciler.secrets.client import PartlyWritten
 from reconciler.secrets.rollout import bucket
 from reconciler.secrets.store import Held, SecretStore, Tampered, Version
@@ -373,69 +372,6 @@ def test_store_that_fails_three_times_is_not_asked_until_the_pause_is_over(clien
     client.get("db")
     assert stores[0].asked == asked + 1
     assert client.health()[0].breaker == "closed"
-
-
-def test_half_open_breaker_lets_exactly_one_through(hours: Hours) -> None:
-    breaker = Breaker("first", 1, 15, hours)
-    with pytest.raises(Unavailable):
-        breaker.call(lambda: (_ for _ in ()).throw(DOWN))
-    hours.now += 15
-    assert breaker.state == State.HALF_OPEN
-    inside, go = threading.Barrier(2), threading.Event()
-
-    def slow() -> str:
-        inside.wait()
-        go.wait()
-        return "well"
-
-    with ThreadPoolExecutor(1) as pool:
-        probe = pool.submit(breaker.call, slow)
-        inside.wait()
-        for _ in range(20):
-            with pytest.raises(Open):
-                breaker.call(lambda: "not asked")
-        go.set()
-        assert probe.result() == "well"
-    assert breaker.call(lambda: "asked again") == "asked again"
-
-
-def test_probe_that_fails_or_is_interrupted_opens_the_breaker_again(hours: Hours) -> None:
-    breaker = Breaker("first", 1, 15, hours)
-    for error in (DOWN, KeyboardInterrupt(), DOWN):
-        hours.now += 15
-
-        def fail(error: BaseException = error) -> None:
-            raise error
-
-        with pytest.raises(type(error)):
-            breaker.call(fail)
-        with pytest.raises(Open):
-            breaker.call(lambda: "not asked")
-
-
-def test_late_failure_of_another_era_does_not_open_a_breaker_again(hours: Hours) -> None:
-    breaker = Breaker("first", 1, 15, hours)
-    inside, go = threading.Barrier(2), threading.Event()
-
-    def late() -> None:
-        inside.wait()
-        go.wait()
-        raise DOWN
-
-    def fail() -> None:
-        raise DOWN
-
-    with ThreadPoolExecutor(1) as pool:
-        straggler = pool.submit(breaker.call, late)
-        inside.wait()
-        with pytest.raises(Unavailable):
-            breaker.call(fail)
-        hours.now += 15
-        breaker.call(lambda: "well")
-        go.set()
-        with pytest.raises(Unavailable):
-            straggler.result()
-    assert breaker.state == State.CLOSED
 
 
 def rolling(phase: str, percent: int) -> dict[str, str]:

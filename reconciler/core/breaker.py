@@ -1,18 +1,15 @@
-"""A circuit breaker: a store that fails again and again is left alone for a while, then asked once.
-
-And a limit on how long a call is waited for: a store that hangs must not hold up its reader.
-"""
+"""A circuit breaker: what fails again and again is left alone for a while, then asked once."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
-from types import TracebackType
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from ..core.errors import BackendError, Conflict, Denied, Missing, Unavailable
+from .errors import BackendError, Conflict, Denied, Missing, Unavailable
 
 R = TypeVar("R")
 
@@ -27,11 +24,11 @@ class State(StrEnum):
 
 
 class Open(Unavailable):
-    """The breaker is open: the store was not asked."""
+    """The breaker is open: nobody was asked."""
 
 
 def is_fault(error: BaseException) -> bool:
-    """Whether a store is to blame. One that says no, or that there is nothing, is well."""
+    """Whether the one asked is to blame. One that says no, or that there is nothing, is well."""
     return isinstance(error, BackendError) and not isinstance(error, Denied | Conflict | Missing)
 
 
@@ -60,17 +57,22 @@ class Breaker:
 
     def call(self, ask: Callable[[], R]) -> R:
         """Ask, or raise Open. Raises what `ask` raises."""
+        with self.attempt():
+            return ask()
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """One question, in a `with` around plain calls or awaits alike: how the block ends decides. Raises Open."""
         era = self._admit()
-        well = False
+        well: bool | None = None  # nothing was learned: interrupted, or given up by whoever asked
         try:
-            answer = ask()
+            yield
             well = True
-        except BackendError as error:
-            well = not is_fault(error)
+        except Exception as error:
+            well = isinstance(error, BackendError) and not is_fault(error)
             raise
-        finally:  # a probe that ends in any other way, Ctrl-C too, must make room for the next
+        finally:  # a probe that ends in any way, Ctrl-C too, must make room for the next
             self._settle(era, well)
-        return answer
 
     def _admit(self) -> int:
         with self._lock:
@@ -81,46 +83,15 @@ class Breaker:
                 self._probing = True
             return self._era
 
-    def _settle(self, era: int, well: bool) -> None:
+    def _settle(self, era: int, well: bool | None) -> None:
         with self._lock:
             if era != self._era:
                 return
             probed, self._probing = self._probing, False
+            if well is None and not probed:
+                return
             self._failures = 0 if well else self._failures + 1
             if well and self._opened is not None:
                 self._opened, self._era = None, era + 1
             elif not well and (probed or self._failures >= self._limit):
                 self._opened, self._era = self._ticks(), era + 1
-
-
-class _Outcome(Generic[R]):
-    """Carries what a call returns or raises from its thread to the one that waits."""
-
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.answer: list[R] = []
-        self.error: BaseException | None = None
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _sort: object, error: BaseException | None, _trace: TracebackType | None) -> bool:
-        self.error = error
-        self.done.set()
-        return True
-
-
-def within(name: str, seconds: float, ask: Callable[[], R]) -> R:
-    """Return or raise what `ask` does; Unavailable when it takes longer. It is then left to end by itself."""
-    outcome: _Outcome[R] = _Outcome()
-
-    def run() -> None:
-        with outcome:
-            outcome.answer.append(ask())
-
-    # A daemon: one that hangs for good must not keep the process from ending.
-    threading.Thread(target=run, name=f"ask {name}", daemon=True).start()
-    if not outcome.done.wait(seconds):
-        raise Unavailable(f"{name} did not answer within {seconds:.0f} s")
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome.answer[0]
