@@ -117,7 +117,8 @@ class Holders:
         if holder.kind == GROUP and spec is not None:
             yield from _members(holder, spec)
         if holder.kind == ENTITY:
-            yield from (user for user, entity in self._entity_of.items() if entity == holder)
+            # An alias of another method names no user, nor does one whose user nobody declares.
+            yield from (user for user, entity in self._entity_of.items() if entity == holder and user in self.specs)
 
     def subjects(self) -> Iterator[Address]:
         """Everybody who may hold policies."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.backends.vault.client import VaultClient
@@ -75,6 +75,10 @@ _ENGINES, _METHODS = "sys/mounts", "sys/auth"
 _SECRET_MOUNTS = frozenset({"kv", "generic", "cubbyhole", "totp"})
 
 
+# Asked plainly, this one answers with its first value under a name that cannot be written.
+_MANY_VALUES = "sys/config/ui/headers/"
+
+
 class ObjectSpec(Spec):
     """What is declared of an object."""
 
@@ -134,12 +138,22 @@ def _read(client: VaultClient, names: Names) -> Reading[ObjectSpec]:
     gaps = [Gap(name, name, "", problem) for name, problem in refused.items()]
     gaps += [Gap(name, table, "read") for name, table in blind.items()]
     live: dict[str, Live[ObjectSpec]] = {}
-    for path, body in client.read_many(sorted(names.wanted - refused.keys() - blind.keys())):
+    for path, body in _bodies(client, sorted(names.wanted - refused.keys() - blind.keys())):
         if isinstance(body, Denied):
             gaps.append(Gap(path, path, "read"))
         elif body is not None:
             live[path] = Live(ObjectSpec.model_construct(data=dict(body)))
     return Reading(live, tuple(sorted(gaps)))
+
+
+def _bodies(client: VaultClient, paths: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any] | Denied | None]]:
+    yield from client.read_many([path for path in paths if not path.startswith(_MANY_VALUES)])
+    for path in paths:
+        if path.startswith(_MANY_VALUES):
+            try:
+                yield path, client.read(path, multivalue="true")
+            except Denied as denied:
+                yield path, denied
 
 
 def _table(name: str) -> str:

@@ -108,6 +108,12 @@ def test_a_disabled_entity_loses_everything_and_so_does_its_user() -> None:
     assert ("vault.userpass_user/userpass/alice", "cubbyhole/*", "", "create delete list read update", "vault.policy/default") in found
 
 
+def test_an_alias_of_another_method_is_no_user() -> None:
+    before: Objects = {**READERS, "vault.identity_entity_alias/approle/x": {"entity": "alice"}, "vault.identity_entity/alice": {}}
+    found = told(before, {**before, "vault.identity_entity/alice": {"policies": ["readers"]}})
+    assert found == [("vault.identity_entity/alice", "kv/data/a/*", "read", "", "vault.policy/readers")]
+
+
 def test_a_templated_policy_is_told_as_it_is_written_unless_the_values_change() -> None:
     text = {"rules": [{"path": "kv/data/{{identity.entity.metadata.team}}/*", "capabilities": ["read"]}]}
     before: Objects = {"vault.identity_entity/alice": {"policies": ["own"], "metadata": {"team": "red"}}, "vault.policy/own": text}

@@ -396,6 +396,14 @@ def test_only_declared_keys_of_an_object_are_compared(root: VaultClient) -> None
     root.delete("sys/config/cors")
 
 
+def test_every_value_of_a_header_is_read_back(root: VaultClient) -> None:
+    path, want = "sys/config/ui/headers/X-Own", {"data": {"values": ["a", "b"]}}
+    write(OBJECT, root, path, want)
+    assert planned(OBJECT, root, path, want) == [Action.ADOPT]
+    assert planned(OBJECT, root, path, {"data": {"values": ["a"]}}) == [Action.UPDATE]
+    root.delete(path)
+
+
 @pytest.mark.parametrize(("mount", "path"), [("kv", "kv/plain"), ("kv-v2", "kv/data/x"), ("totp", "totp/keys/x")])
 def test_a_store_of_secrets_is_never_read_as_an_object(vault: VaultClient, mount: str, path: str) -> None:
     vault.write(f"sys/mounts/{path.partition('/')[0]}", {"type": mount})
