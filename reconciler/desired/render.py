@@ -38,6 +38,8 @@ _FORBIDDEN: Mapping[type[nodes.Node], str] = {
     nodes.AssignBlock: "set NAME %}...{% endset",
     nodes.FilterBlock: "filter",
 }
+# What Jinja2 and then Python's own compiler say of nesting that is too deep for them.
+_TOO_DEEP = (RecursionError, MemoryError, SyntaxError)
 # What the expressions of other people's templates raise: operators and filters run on any values.
 _FAILURES = (TemplateError, Unresolved, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 _SIZED = (str, list, tuple)
@@ -141,6 +143,8 @@ def compile_expression(text: str) -> Evaluate:
         compiled = _EXPRESSIONS.compile_expression(text, undefined_to_none=False)
     except TemplateError as error:
         raise Unresolved(f"`{text}` is not an expression: {error.message}") from None
+    except _TOO_DEEP:
+        raise Unresolved("an expression is nested too deeply") from None
 
     def evaluate(variables: Variables) -> Any:
         try:
@@ -165,6 +169,8 @@ def compile_template(file: str, text: str) -> Template:
         return Template.from_code(_TEMPLATES, _TEMPLATES.compile(tree, filename=file), _TEMPLATES.globals)
     except TemplateSyntaxError as error:
         raise Broken(error.lineno, f"is not a template: {error.message}") from None
+    except _TOO_DEEP:
+        raise Broken(1, "is nested too deeply", "use fewer statements or parentheses inside each other") from None
 
 
 def render(template: Template, arguments: Mapping[str, Any]) -> Rendered:

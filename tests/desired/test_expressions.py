@@ -57,6 +57,8 @@ def test_an_expression_yields_its_value(text: str, value: object) -> None:
         ("${{ limits.lwo }}", "the map has no `lwo`, did you mean `low`?"),
         ("${{ team", "an expression is not closed (end it with }})"),
         ("${{ team + }}", "`team +` is not an expression"),
+        ("${{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "nested too deeply"),
+        ("${{ " + "-" * 50_000 + "1 }}", "nested too deeply"),
         ("${{ }}", "is not an expression"),
         ("x ${{ names }}", "a list cannot stand inside text (use `| join(', ')` or a value of its own)"),
         ("x ${{ limits }}", "a map cannot stand inside text"),

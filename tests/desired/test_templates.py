@@ -149,6 +149,7 @@ HEAD = "parameters: {name: {type: string, default: x}}\n---\n"
         ("\n\nkind: ${{ name\n", "t.yaml.j2:"),
         ("\n{% if %}{% endif %}\n", "t.yaml.j2:4: is not a template"),
         ("\n{% for x in name %}\n", "is not a template"),
+        ("\n" + "{% for x in name %}" * 21 + "{% endfor %}" * 21, "nested too deeply"),
         ("\n{% include 'x' %}\n", "t.yaml.j2:4: {% include %} is not allowed in templates"),
         ("{% import 'x' as y %}\n", "t.yaml.j2:3: {% import %} is not allowed"),
         ("{% from 'x' import y %}\n", "t.yaml.j2:3: {% from %} is not allowed"),
