@@ -14,6 +14,10 @@ from .aws_secret import SECRET
 from .aws_ssm_parameter import SSM_PARAMETER
 from .cert_role import CERT_ROLE
 from .database import DATABASE_CONNECTION, DATABASE_ROLE, DATABASE_STATIC_ROLE
+from .edge_network_rule import NETWORK_RULE
+from .edge_rate_limit import RATE_LIMIT
+from .edge_route import ROUTE
+from .edge_webhook import WEBHOOK
 from .engine_config import ENGINE_CONFIG
 from .identity import IDENTITY_ENTITY, IDENTITY_GROUP
 from .identity_alias import IDENTITY_ENTITY_ALIAS, IDENTITY_GROUP_ALIAS
@@ -76,5 +80,9 @@ KINDS: Kinds = registry(
         SSM_PARAMETER,
         ROTATION_POLICY,
         DECLARED_SECRET,
+        WEBHOOK,
+        RATE_LIMIT,
+        ROUTE,
+        NETWORK_RULE,
     )
 )
