@@ -24,10 +24,10 @@ GENERATIONS = 6  # what is forgotten, is forgotten in sixths of the time
 
 
 class Standing(Enum):
-    NEW = "claimed by the caller"
-    BUSY = "claimed by somebody else"
-    SEEN = "handled before"
-    FULL = "cannot be remembered, so must not be handled"
+    NEW = "it is the caller's to handle"
+    BUSY = "another copy of it is being handled"
+    SEEN = "it was handled before"
+    FULL = "the replay memory is full"  # what cannot be remembered must not be handled
 
 
 class Claim(NamedTuple):

@@ -175,9 +175,9 @@ class SignatureMiddleware:
         except BackendError as error:
             raise Refusal(503, str(error)) from None
         if claimed.standing is Standing.SEEN:
-            raise Aside("duplicate", "it was handled before")
+            raise Aside("duplicate", claimed.standing.value)
         if claimed.standing is not Standing.NEW:
-            raise Refusal(503, f"the delivery is {claimed.standing.value}")
+            raise Refusal(503, claimed.standing.value)
         return claimed
 
     def _tell(self, gate: Gate, scope: Scope, status: int, reason: str) -> None:

@@ -106,7 +106,7 @@ def request_scope(headers: list[tuple[bytes, bytes]], **more: Any) -> Scope:
         "http_version": "1.1",
         "method": "POST",
         "path": PATH,
-        "headers": [(b"content-type", b"application/json"), *headers],
+        "headers": headers if any(name == b"content-type" for name, _ in headers) else [(b"content-type", b"application/json"), *headers],
         "client": ("192.0.2.1", 50000),
         **more,
     }
