@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import TypeVar
 
-from .errors import BackendError, Conflict, Denied, Missing, Unavailable
+from .errors import BackendError, Conflict, Denied, Missing, ReconcilerError, Unavailable
 
 R = TypeVar("R")
 
@@ -28,7 +28,7 @@ class Open(Unavailable):
 
 
 def is_fault(error: BaseException) -> bool:
-    """Whether the one asked is to blame. One that says no, or that there is nothing, is well."""
+    """Whether the one asked is to blame. One that says no, that there is nothing, or what is wrong with it, is well."""
     return isinstance(error, BackendError) and not isinstance(error, Denied | Conflict | Missing)
 
 
@@ -69,7 +69,7 @@ class Breaker:
             yield
             well = True
         except Exception as error:
-            well = isinstance(error, BackendError) and not is_fault(error)
+            well = isinstance(error, ReconcilerError) and not is_fault(error)
             raise
         finally:  # a probe that ends in any way, Ctrl-C too, must make room for the next
             self._settle(era, well)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
-from ..core.errors import BackendError, Conflict, Denied, Missing
+from ..core.errors import BackendError, Conflict, Denied, Missing, Unavailable, Usage
 from .store import SINGLE, Held, Version, checked_path, checked_value, value_of
 
 LIVE = "AWSCURRENT"
@@ -29,6 +29,8 @@ RECOVERY_DAYS = 30  # how long a deleted secret can be restored: the longest tha
 _SERVICE = "secretsmanager"
 _FIRST = uuid.UUID("0c5b7d39-6d43-4c68-8f0e-7a4a5a4be3c2")  # names the token of a first version; any constant would do
 _VERSION_IDS = range(32, 65)  # characters; anything else is refused before it is looked up
+_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
+LARGEST = 65_536  # bytes of a value, as the JSON that it is kept as
 _NO_TAG = re.compile(r"[^\w\s.:/=+\-@]")
 _ATTEMPTS = 5
 
@@ -50,9 +52,16 @@ class AwsStore:
         self._prefix = prefix
         self._token = token
 
+    def check(self, path: str, value: Mapping[str, str]) -> None:
+        if not self._possible(path):
+            remedy = "letters, digits and /_+=.@- only, 512 with the prefix"
+            raise Usage(f"{path}: {self.name} cannot hold a secret of this name ({remedy})")
+        if len(_text(checked_value(path, value)).encode()) > LARGEST:
+            raise Usage(f"{path}: {self.name} holds values of {LARGEST:,} bytes at most (keep the rest in a secret of its own)")
+
     def get(self, path: str, version: str = "") -> Held | None:
-        if version and len(version) not in _VERSION_IDS:
-            return None  # a version of another store
+        if not self._possible(path) or (version and len(version) not in _VERSION_IDS):
+            return None  # a path or a version of another store
         wanted = {"VersionId": version} if version else {"VersionStage": LIVE}
         try:
             answer = self._client.call(_SERVICE, "get_secret_value", SecretId=self._id(path), **wanted)
@@ -71,7 +80,8 @@ class AwsStore:
         return Held(_parsed(str(answer["SecretString"])), str(answer["VersionId"]))
 
     def put(self, path: str, value: Mapping[str, str], expected: str | None = None) -> str:
-        text = json.dumps(checked_value(path, value), ensure_ascii=False)
+        self.check(path, value)
+        text = _text(value)
         if expected is not None:
             return self._put(path, text, expected)
         for _ in range(_ATTEMPTS):
@@ -150,7 +160,12 @@ class AwsStore:
     def _id(self, path: str) -> str:
         return self._prefix + checked_path(path)
 
+    def _possible(self, path: str) -> bool:
+        return _NAME.fullmatch(self._id(path)) is not None
+
     def _about(self, path: str) -> dict[str, Any]:
+        if not self._possible(path):
+            return {}
         try:
             return self._client.call(_SERVICE, "describe_secret", SecretId=self._id(path))
         except Missing:
@@ -171,8 +186,13 @@ class AwsStore:
         return self._write(path, text, self._token()) if expected is None else self._replace(path, text, live)
 
     def _create(self, path: str, text: str) -> str:
-        answer = self._client.change(_SERVICE, "create_secret", Name=self._id(path), SecretString=text, ClientRequestToken=self._token())
-        return str(answer["VersionId"])
+        token = self._token()
+        try:
+            self._client.change(_SERVICE, "create_secret", Name=self._id(path), SecretString=text, ClientRequestToken=token)
+        except Unavailable:
+            if self.labelled(path).get(LIVE) != token:
+                raise
+        return token
 
     def _write(self, path: str, text: str, token: str, *labels: str) -> str:
         parameters: dict[str, Any] = {"SecretId": self._id(path), "SecretString": text, "ClientRequestToken": token}
@@ -202,6 +222,10 @@ class AwsStore:
 
 def _live(stages: Mapping[str, Any]) -> str | None:
     return next((version for version, labels in stages.items() if LIVE in labels), None)
+
+
+def _text(value: Mapping[str, str]) -> str:
+    return json.dumps(dict(value), ensure_ascii=False)
 
 
 def _parsed(text: str) -> dict[str, str]:

@@ -13,27 +13,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from ..core.breaker import FAILURES, PAUSE_SECONDS
 from ..core.errors import BackendError, Missing, Unavailable
-from .failover import LAST_SECONDS, LEFT_AFTER, Ask, Chain, Health
+from . import dual
+from .failover import LAST_SECONDS, LEFT_AFTER, Chain, Health
 from .revealed import Known, Listed, Revealed
 from .rollout import FOLDER, pending_for, report
-from .store import Held, SecretStore, checked_path
+from .store import SecretStore, checked_path
 
 R = TypeVar("R")
 
 CACHED = 10_000  # secrets kept in memory at most
-_OVERTAKEN = 5  # how often copies are written again because somebody else wrote meanwhile
-
-
-class PartlyWritten(BackendError):
-    """Some stores have the new state and others do not. The same call again puts it right."""
-
-    exit_code = 5
 
 
 async def _in_thread(call: Callable[..., R], *given: object, **named: object) -> R:
@@ -64,6 +57,7 @@ class SecretClient:
         self._chain = Chain(stores, failures=failures, pause=pause, left_after=left_after, ticks=ticks, sleep=sleep)
         self._written = self._chain.names if write == "dual" else self._chain.names[:1]
         self._cache_seconds = cache
+        self._left_after = left_after
         self._ticks = ticks
         self._close = close
         self._lock = threading.Lock()
@@ -102,14 +96,10 @@ class SecretClient:
 
         `expected`: the version that it replaces, "" for none yet; without it, whatever is there.
         """
-        first, *copies = self.written(store)
         try:
-            version = self._chain.write(first, lambda one: one.put(path, value, expected))
-            if copies:
-                self._copy(path, Held(value, version), first, copies)
+            return dual.put(self._chain, self.written(store), path, value, expected)
         finally:
             self._forget(path)
-        return version
 
     def list(self, prefix: str = "", *, store: str = "") -> tuple[str, ...]:
         """Paths below a prefix, of all stores. Raises Unavailable where one cannot answer: a list with holes is no list."""
@@ -135,18 +125,17 @@ class SecretClient:
 
     def delete(self, path: str, *, store: str = "") -> None:
         """Take a secret away from its readers, in each store that is written to. Raises PartlyWritten."""
-        first, *copies = self.written(store)
         try:
-            # The first store last: until it is gone there it is there, and the delete can be done again.
-            self._each(path, copies, lambda one: one.delete(path), f"is still in {first}")
-            self._chain.write(first, lambda one: one.delete(path))
+            dual.delete(self._chain, self.written(store), checked_path(path))
         finally:
             self._forget(path)
 
     def destroy(self, path: str, version: str, *, store: str = "") -> None:
         """Make one version unreadable for good, in `store` or in the first one."""
-        self._chain.write(self._chain.order(store)[0], lambda one: one.destroy(path, version))
-        self._forget(path)
+        try:
+            self._chain.write(self._chain.order(store)[0], lambda one: one.destroy(path, version))
+        finally:
+            self._forget(path)
 
     def written(self, store: str = "") -> tuple[str, ...]:
         """The stores that writes go to, the deciding one first."""
@@ -167,10 +156,20 @@ class SecretClient:
     async def adelete(self, path: str, *, store: str = "") -> None:
         await _in_thread(self.delete, path, store=store)
 
+    async def areport(self, path: str, *, consumer: str, good: bool) -> None:
+        await _in_thread(self.report, path, consumer=consumer, good=good)
+
+    async def ahealth(self) -> tuple[Health, ...]:
+        return await _in_thread(self.health)
+
     def report(self, path: str, *, consumer: str, good: bool) -> None:
         """Say how the new value of a secret does at a consumer while it is rolled out: one failure takes it back."""
-        name = self._chain.order("")[0]
-        self._chain.write(name, lambda one: report(one, checked_path(path), consumer, good=good))
+        try:
+            # To the store that the rotation is in, which need not be the first.
+            name, _ = self._chain.first(checked_path(path), "", lambda one: one.get(FOLDER + path))
+        except Missing:
+            return
+        self._chain.write(name, lambda one: report(one, path, consumer, good=good))
 
     def health(self) -> tuple[Health, ...]:
         """Ask each store how it is, all at once, within two seconds."""
@@ -179,6 +178,7 @@ class SecretClient:
     def close(self) -> None:
         """End logins and connections, and forget every value."""
         with self._lock:
+            self._era += 1
             self._cache.clear()
         self._close()
 
@@ -187,6 +187,12 @@ class SecretClient:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+    async def __aenter__(self) -> SecretClient:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await _in_thread(self.close)  # it says goodbye to servers
 
     def _get_version(self, path: str, store: str, version: str) -> Revealed:
         held = self._chain.last(store, lambda one: one.get(path, version))
@@ -197,31 +203,11 @@ class SecretClient:
 
     def _rolled_out(self, path: str, consumer: str, found: Revealed) -> Revealed:
         try:
-            document = self._chain.once(found.store, lambda one: one.get(FOLDER + path), LAST_SECONDS)
+            document = self._chain.once(found.store, lambda one: one.get(FOLDER + path), self._left_after)
         except BackendError:
             return found  # who may not or cannot see the rollout takes no part in it: what it has is never wrong
         pending = pending_for(document.value, path, consumer) if document else None
         return found if pending is None else Revealed(pending, "pending", found.store)
-
-    def _copy(self, path: str, held: Held, first: str, copies: Sequence[str]) -> None:
-        """Write what the first store has to the others, until it is still that: a later put must not be overtaken by its copies."""
-        for _ in range(_OVERTAKEN):
-            self._each(path, copies, partial(_put, path=path, value=held.value), f"is in {first}")
-            now = self._chain.write(first, lambda one: one.get(path))
-            if now is None or now.version == held.version:
-                return
-            held = now
-
-    def _each(self, path: str, names: Sequence[str], do: Ask[object], done: str) -> None:
-        failures: dict[str, str] = {}
-        for name in names:
-            try:
-                self._chain.write(name, do)
-            except BackendError as error:
-                failures[name] = str(error)
-        if failures:
-            reasons = "; ".join(f"{name}: {why}" for name, why in failures.items())
-            raise PartlyWritten(f"{path}: {done}, but not as it should be everywhere: {reasons} (do the same again)", path=path)
 
     def _keep(self, key: tuple[str, str, str], era: int, until: float, found: Revealed) -> None:
         with self._lock:
@@ -237,7 +223,3 @@ class SecretClient:
             self._era += 1
             for key in [key for key in self._cache if key[0] == path]:
                 del self._cache[key]
-
-
-def _put(store: SecretStore, path: str, value: Mapping[str, str]) -> str:
-    return store.put(path, value)

@@ -46,7 +46,11 @@ class Chain:
     ) -> None:
         if not stores:
             raise Usage("no store of secrets is declared (write `stores: {vault: {mount: MOUNT}}` in the environment's file)")
-        self._stores = {store.name: store for store in stores}
+        self._stores: dict[str, SecretStore] = {}
+        for store in stores:
+            if store.name in self._stores:
+                raise Usage(f"two stores are called {store.name} (give each a name of its own)")
+            self._stores[store.name] = store
         self._breakers = {name: Breaker(name, failures, pause, ticks) for name in self._stores}
         self._left_after = left_after
         self._sleep = sleep
@@ -54,6 +58,9 @@ class Chain:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._stores)
+
+    def store(self, name: str) -> SecretStore:
+        return self._stores[name]
 
     def order(self, only: str = "") -> tuple[str, ...]:
         """All stores, or the one that was named. Raises Usage for one that is not declared."""

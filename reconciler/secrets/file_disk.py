@@ -17,6 +17,8 @@ HEAD = "HEAD"
 META = "META"
 KEYS = "KEYS"
 UNFINISHED = ".new-"
+LONGEST_NAME = 255  # bytes of a folder's name, on every file system that is in use
+LONGEST_FOLDERS = 2000  # bytes of the folders of one secret: Linux takes paths of 4,096
 _VERSION = re.compile(r"v(\d{6,})\.enc")
 _PLAIN = "-_.+=@,:~ "  # beside letters and digits: what every file system takes
 
@@ -45,6 +47,12 @@ def secret_path(root: Path, folder: Path) -> str:
 
 def secret_folder(root: Path, path: str) -> Path:
     return root.joinpath(*map(folder_name, path.split("/")))
+
+
+def fits(path: str) -> bool:
+    """Whether a file system can have the folder of a secret. Letters that are not ASCII take up to twelve bytes."""
+    names = [folder_name(segment) for segment in path.split("/")]
+    return max(map(len, names)) <= LONGEST_NAME and sum(map(len, names)) <= LONGEST_FOLDERS
 
 
 @contextmanager
@@ -83,13 +91,19 @@ def only_one(file: Path) -> Iterator[None]:
 
 
 def make_folders(root: Path, folder: Path) -> None:
-    """Make a folder and those above it, each named durably in the one that holds it."""
+    """Make a folder and those above it, up to the root's own."""
     if folder.is_dir():
         return
     if folder != root:
         make_folders(root, folder.parent)
     folder.mkdir(mode=0o700, parents=folder == root, exist_ok=True)
-    sync(folder.parent)
+
+
+def sync_above(root: Path, folder: Path) -> None:
+    """Have a folder and those above it named durably, whoever made them: that one may have been killed before it could."""
+    while folder != root:
+        folder = folder.parent
+        sync(folder)
 
 
 def sync(folder: Path) -> None:

@@ -114,6 +114,9 @@ class Keyring:
             raise BackendError("the encrypted store needs at least one key slot (write `slots: [{passphrase: {from: env:NAME}}]`)")
         self._refuse_secrets()
         make_folders(self.root, self.root)
+        sync(self.root.parent)
+        # It may lie in a repository, where `git add --all` must not take it; not even that of a maker who was killed.
+        (self.root / _IGNORE).write_text("*\n", encoding="utf-8")
         masters = Masters(new_id(), 1, {1: os.urandom(KEY_BYTES)})
         new = unfinished(self.root, KEYS, self._content(masters))
         try:
@@ -122,8 +125,6 @@ class Keyring:
             return  # another process was first, and its keys count
         finally:
             new.unlink(missing_ok=True)
-        # It may lie in a repository, where `git add --all` must not take it.
-        (self.root / _IGNORE).write_text("*\n", encoding="utf-8")
         sync(self.root)
 
     def _open(self) -> Masters:

@@ -104,7 +104,7 @@ def unseal(masters: Masters, path: str, version: int, raw: bytes, where: str) ->
         store, wrapped = about["store"], base64.b64decode(about.pop("key"), validate=True)
     except (KeyError, TypeError, ValueError):
         raise altered(where) from None
-    if not newline or about.get("format") != FORMAT:
+    if not newline or about.get("format") != FORMAT or type(found.master) is not int:
         raise altered(where)
     if (store, found.path, found.version) != (masters.store, path, version):
         raise Tampered("swapped", where, f"it is version {found.version} of {found.path}, of the store {store}")
@@ -142,7 +142,7 @@ def verified(masters: Masters, raw: bytes, purpose: str, where: str) -> dict[str
     """The JSON without its MAC. Raises Tampered."""
     body = strict_json(raw, where)
     mac = body.pop("mac", None)
-    if not isinstance(mac, str) or not isinstance(body.get("master"), int):
+    if not isinstance(mac, str) or type(body.get("master")) is not int:
         raise altered(where)
     if body["master"] not in masters.keys:
         raise old_master(where)

@@ -179,24 +179,25 @@ def _checked_kdf(kept: Kept) -> tuple[Kdf, bytes]:
 def _derive(kdf: Kdf, phrase: str, salt: bytes) -> bytes:
     from cryptography.exceptions import UnsupportedAlgorithm
 
+    raw = phrase.encode("utf-8", "surrogateescape")  # the bytes that the environment holds, text or not
     try:
-        return _argon2id(kdf, phrase, salt) if kdf.name == ARGON2ID.name else _pbkdf2(kdf, phrase, salt)
+        return _argon2id(kdf, raw, salt) if kdf.name == ARGON2ID.name else _pbkdf2(kdf, raw, salt)
     except UnsupportedAlgorithm:
         raise BackendError(f"this Python's OpenSSL lacks {kdf.name} (declare the slot with `kdf: pbkdf2`)") from None
 
 
-def _argon2id(kdf: Kdf, phrase: str, salt: bytes) -> bytes:
+def _argon2id(kdf: Kdf, phrase: bytes, salt: bytes) -> bytes:
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
     memory, iterations, lanes = (kdf.parameters[name] for name in ("memory_kib", "iterations", "lanes"))
-    return Argon2id(salt=salt, length=KEY_BYTES, memory_cost=memory, iterations=iterations, lanes=lanes).derive(phrase.encode())
+    return Argon2id(salt=salt, length=KEY_BYTES, memory_cost=memory, iterations=iterations, lanes=lanes).derive(phrase)
 
 
-def _pbkdf2(kdf: Kdf, phrase: str, salt: bytes) -> bytes:
+def _pbkdf2(kdf: Kdf, phrase: bytes, salt: bytes) -> bytes:
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-    return PBKDF2HMAC(SHA256(), KEY_BYTES, salt, kdf.parameters["rounds"]).derive(phrase.encode())
+    return PBKDF2HMAC(SHA256(), KEY_BYTES, salt, kdf.parameters["rounds"]).derive(phrase)
 
 
 def _text(raw: bytes) -> str:

@@ -21,6 +21,9 @@ class KvStore:
         self._client = client
         self._mount = mount.strip("/")
 
+    def check(self, path: str, value: Mapping[str, str]) -> None:
+        checked_value(checked_path(path), value)
+
     def get(self, path: str, version: str = "") -> Held | None:
         if version and not _number(version):
             return None  # a version of another store

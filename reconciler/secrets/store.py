@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from ..core.errors import Problem, ReconcilerError, Usage
+from ..core.values import visible
 
 SINGLE = "value"
 """The key of a secret that is one value."""
@@ -48,6 +49,10 @@ class SecretStore(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    def check(self, path: str, value: Mapping[str, str]) -> None:
+        """Raise Usage for what this store could never hold. Asks nobody."""
+        ...
 
     def get(self, path: str, version: str = "") -> Held | None:
         """The newest version, or the named one. None: there is none, for certain."""
@@ -92,7 +97,8 @@ class Tampered(ReconcilerError):
     def __init__(self, sort: str, where: str, what: str) -> None:
         self.sort = sort
         self.where = where
-        super().__init__(f"{sort}: {where}: {what} (restore it from a backup, and find out who wrote there)")
+        # What it says of a forged file is the forger's.
+        super().__init__(visible(f"{sort}: {where}: {what} (restore it from a backup, and find out who wrote there)"))
 
 
 def checked_path(path: str) -> str:
@@ -106,7 +112,7 @@ def checked_path(path: str) -> str:
 
 def checked_value(path: str, value: Mapping[str, str]) -> dict[str, str]:
     """Return a value that every store takes. Raises Usage, without what it holds."""
-    if not value or not all(key and _is_text(key) and _is_text(text) for key, text in value.items()):
+    if not isinstance(value, Mapping) or not value or not all(key and _is_text(key) and _is_text(text) for key, text in value.items()):
         raise Usage(f"{path}: a secret is a map of at least one name to a string (a single value has the key `{SINGLE}`)")
     return dict(value)
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from reconciler.core.breaker import Breaker, Open, State
-from reconciler.core.errors import BackendError, Conflict, Denied, Missing, Unavailable
+from reconciler.core.errors import Conflict, Denied, Missing, ReconcilerError, Unavailable
 
 DOWN = Unavailable("it is down")
 
@@ -58,8 +58,10 @@ def test_three_failures_in_a_row_open_it_and_two_with_a_success_between_do_not(t
         breaker.call(lambda: "not asked")
 
 
-@pytest.mark.parametrize("error", [Denied("no", path="x", capability="read"), Conflict("taken"), Missing("not there")])
-def test_answers_that_say_no_are_no_failures(ticks: Ticks, error: BackendError) -> None:
+@pytest.mark.parametrize(
+    "error", [Denied("no", path="x", capability="read"), Conflict("taken"), Missing("not there"), ReconcilerError("it was tampered with")]
+)
+def test_answers_that_say_no_are_no_failures(ticks: Ticks, error: ReconcilerError) -> None:
     breaker = Breaker("first", 1, 15, ticks)
     with pytest.raises(type(error)):
         breaker.call(lambda: fail(error))

@@ -114,6 +114,7 @@ def main() -> None:
         root, at = Path(folder) / "first", 0
         while dying(lambda store: store.put("db", {"value": "x"}), root, at := at + 1):
             quick_store(root).get("db")
+            assert (root / ".gitignore").exists() or not (root / "KEYS").exists()
             quick_store(root).put("db", {"value": "y"})
             assert quick_store(root).get("db") is not None
             shutil.rmtree(root)

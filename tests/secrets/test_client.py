@@ -7,99 +7,14 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from reconciler.core.errors import BackendError, Conflict, Denied, Missing, Unavailable, Usage
 from reconciler.secrets import SecretClient
-from reconciler.secrets.client import PartlyWritten
 from reconciler.secrets.rollout import bucket
-from reconciler.secrets.store import Held, SecretStore, Tampered, Version
-from tests.secrets.files import quick_store
-
-
-class Flaky:
-    """A store before which something can be put: an error, or a function that is called first."""
-
-    def __init__(self, store: SecretStore, name: str) -> None:
-        self.store = store
-        self.name = name
-        self.before: Callable[[], object] | BackendError | Tampered | None = None
-        self.asked = 0
-
-    def _meet(self) -> SecretStore:
-        self.asked += 1
-        if isinstance(self.before, Exception):
-            raise self.before
-        if self.before is not None:
-            self.before()
-        return self.store
-
-    def get(self, path: str, version: str = "") -> Held | None:
-        return self._meet().get(path, version)
-
-    def put(self, path: str, value: Mapping[str, str], expected: str | None = None) -> str:
-        return self._meet().put(path, value, expected)
-
-    def list(self, prefix: str = "") -> tuple[str, ...]:
-        return self._meet().list(prefix)
-
-    def versions(self, path: str) -> tuple[Version, ...]:
-        return self._meet().versions(path)
-
-    def metadata(self, path: str) -> Mapping[str, str]:
-        return self._meet().metadata(path)
-
-    def annotate(self, path: str, metadata: Mapping[str, str]) -> None:
-        self._meet().annotate(path, metadata)
-
-    def delete(self, path: str) -> None:
-        self._meet().delete(path)
-
-    def destroy(self, path: str, version: str) -> None:
-        self._meet().destroy(path, version)
-
-    def probe(self) -> str:
-        return self._meet().probe()
-
-
-class Hours:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-DOWN = Unavailable("connection refused")
-
-
-@pytest.fixture
-def stores(tmp_path: Path) -> list[Flaky]:
-    return [Flaky(quick_store(tmp_path / name), name) for name in ("first", "second")]
-
-
-@pytest.fixture
-def hours() -> Hours:
-    return Hours()
-
-
-@pytest.fixture
-def client(stores: list[Flaky], hours: Hours) -> Iterator[SecretClient]:
-    with SecretClient(stores, cache=2, ticks=hours, sleep=hours.sleep) as client:
-        yield client
-
-
-def dual(stores: list[Flaky], hours: Hours) -> SecretClient:
-    return SecretClient(stores, write="dual", cache=2, ticks=hours, sleep=hours.sleep)
+from reconciler.secrets.store import Held, Tampered
+from tests.secrets.flaky import DOWN, Flaky, Hours
 
 
 def test_what_was_put_is_got_as_a_map(client: SecretClient) -> None:
@@ -181,6 +96,14 @@ def test_store_that_was_tampered_with_is_no_reason_to_read_elsewhere(client: Sec
         client.get("db")
 
 
+def test_what_was_tampered_with_stays_an_error_however_often_it_is_read(client: SecretClient, stores: list[Flaky]) -> None:
+    stores[1].put("db", {"value": "x"})
+    stores[0].before = Tampered("altered", "db", "it is not what was written")
+    for _ in range(5):
+        with pytest.raises(Tampered):
+            client.get("db")
+
+
 def test_last_store_is_tried_again(client: SecretClient, stores: list[Flaky], hours: Hours) -> None:
     stores[1].put("db", {"value": "x"})
     stores[0].before = DOWN
@@ -254,68 +177,6 @@ def test_primary_writes_go_to_the_first_store_alone_and_do_not_fail_over(client:
     with pytest.raises(Unavailable):
         client.put("db", {"value": "two"})
     assert stores[1].list() == ()
-
-
-def test_dual_writes_go_to_all_and_any_of_them_answers(stores: list[Flaky], hours: Hours) -> None:
-    client = dual(stores, hours)
-    client.put("db", {"value": "one"})
-    stores[0].before = DOWN
-    assert client.get("db")["value"] == "one"
-    stores[0].before = None
-    client.delete("db")
-    assert [store.get("db") for store in stores] == [None, None]
-
-
-def test_dual_write_that_one_store_refuses_says_so_and_is_put_right_by_the_next(stores: list[Flaky], hours: Hours) -> None:
-    client = dual(stores, hours)
-    stores[1].before = DOWN
-    with pytest.raises(PartlyWritten, match=r"db: is in first, but .*second: connection refused") as caught:
-        client.put("db", {"value": "one"})
-    assert caught.value.exit_code == 5
-    stores[1].before = None
-    hours.now += 60
-    client.put("db", {"value": "one"})
-    assert [held.value for store in stores if (held := store.get("db"))] == [{"value": "one"}] * 2
-
-
-def test_dual_write_that_the_first_store_refuses_is_nowhere(stores: list[Flaky], hours: Hours) -> None:
-    stores[0].before = DOWN
-    with pytest.raises(Unavailable):
-        dual(stores, hours).put("db", {"value": "one"})
-    assert stores[1].list() == ()
-
-
-def test_dual_delete_that_a_copy_refuses_leaves_the_secret_where_it_decides(stores: list[Flaky], hours: Hours) -> None:
-    client = dual(stores, hours)
-    client.put("db", {"value": "one"})
-    stores[1].before = DOWN
-    with pytest.raises(PartlyWritten):
-        client.delete("db")
-    assert stores[0].get("db") is not None
-
-
-def test_copies_never_overtake_a_later_write(stores: list[Flaky], hours: Hours) -> None:
-    """Another writer writes everywhere between our first store's write and our copy."""
-    client = dual(stores, hours)
-
-    def overtake() -> None:
-        stores[1].before = None
-        for store in stores:
-            store.store.put("db", {"value": "theirs"})
-
-    stores[1].before = overtake
-    client.put("db", {"value": "mine"})
-    assert [held.value for store in stores if (held := store.get("db"))] == [{"value": "theirs"}] * 2
-
-
-def test_many_dual_writers_leave_all_stores_equal(stores: list[Flaky]) -> None:
-    clients = [SecretClient(stores, write="dual") for _ in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: clients[number % 4].put("db", {"value": str(number)}), range(16)))
-    first, second = (store.get("db") for store in stores)
-    assert first is not None
-    assert second is not None
-    assert first.value == second.value
 
 
 def test_named_store_is_the_only_one_that_is_asked(client: SecretClient, stores: list[Flaky]) -> None:
@@ -399,6 +260,62 @@ def test_rotation_that_is_not_in_its_canary_changes_nothing(client: SecretClient
     stores[0].put("db", {"value": "old"})
     stores[0].put("_rotation/db", document)
     assert client.get("db", consumer="orders-api-1")["value"] == "old"
+
+
+def test_consumer_of_a_store_that_hangs_with_its_rollout_gets_what_everybody_gets(stores: list[Flaky]) -> None:
+    stores[0].put("db", {"value": "old"})
+    ended = threading.Event()
+    asked = []
+
+    def hang_at_the_second() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            ended.wait()
+
+    stores[0].before = hang_at_the_second
+    began = time.monotonic()
+    assert SecretClient(stores).get("db", consumer="orders-api-1")["value"] == "old"
+    assert time.monotonic() - began < 6
+    ended.set()
+
+
+def test_report_reaches_the_rotation_in_whichever_store_it_is(client: SecretClient, stores: list[Flaky]) -> None:
+    stores[1].put("db", {"value": "old"})
+    stores[1].put("_rotation/db", rolling("CANARY", 100))
+    client.report("db", consumer="orders-api-1", good=False)
+    held = stores[1].get("_rotation/_reports/db")
+    assert held is not None
+    assert held.value == {"orders-api-1": "r1 bad"}
+    assert stores[0].get("_rotation/_reports/db") is None
+
+
+def test_report_of_what_nobody_rotates_is_nothing_to_say_and_one_that_may_be_lost_is_an_error(
+    client: SecretClient, stores: list[Flaky]
+) -> None:
+    client.report("db", consumer="orders-api-1", good=True)
+    stores[0].before = DOWN
+    with pytest.raises(Unavailable):
+        client.report("db", consumer="orders-api-1", good=True)
+
+
+def test_two_stores_of_one_name_are_refused(stores: list[Flaky]) -> None:
+    with pytest.raises(Usage, match="two stores are called first"):
+        SecretClient([stores[0], Flaky(stores[1].store, "first")])
+
+
+def test_closed_client_keeps_no_value_that_was_under_way(stores: list[Flaky]) -> None:
+    stores[0].put("db", {"value": "one"})
+    client = SecretClient(stores, cache=60)
+    stores[0].before = client.close
+    client.get("db")
+    assert client._cache == {}
+
+
+def test_what_is_no_map_of_strings_is_refused_in_words(client: SecretClient) -> None:
+    for wrong in ("s3cret", {"value": 5}, {"value": None}, {}, [("value", "x")], None):
+        with pytest.raises(Usage, match="a secret is a map of at least one name to a string") as caught:
+            client.put("db", wrong)  # type: ignore[arg-type]  # what a caller without a type checker may do
+        assert "s3cret" not in str(caught.value)
 
 
 def test_client_without_stores_says_what_to_write() -> None:

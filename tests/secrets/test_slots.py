@@ -127,6 +127,13 @@ def test_empty_passphrase_is_refused(tmp_path: Path) -> None:
         FileStore("files", tmp_path / "store", [passphrase("")]).put("db", {"password": "one"})
 
 
+def test_passphrase_that_is_no_text_is_taken_as_the_bytes_it_is(tmp_path: Path) -> None:
+    """The environment can hold any bytes; Python shows those that are not UTF-8 as halves of characters."""
+    raw = os.fsdecode(b"\xff\xfe" * 8)
+    FileStore("files", tmp_path / "store", [passphrase(raw)]).put("db", {"password": "one"})
+    assert FileStore("files", tmp_path / "store", [passphrase(raw)]).get("db") == Held({"password": "one"}, "1")
+
+
 @pytest.mark.parametrize(
     ("kdf", "changed"),
     [

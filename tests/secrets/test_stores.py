@@ -167,6 +167,39 @@ def test_path_that_some_store_would_not_take_is_refused_by_all(store: SecretStor
         store.get(path)
 
 
+def refusal(store: SecretStore, path: str, value: dict[str, str]) -> str:
+    """Why a put is refused before anything is sent; empty where it is done."""
+    try:
+        store.put(path, value, "")
+    except Usage as refused:
+        return str(refused)
+    return ""
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "ü" * 100, "a b/c?", "ünï/日本", "x/" * 100 + "x"])
+def test_name_that_a_store_cannot_hold_is_refused_by_its_put_and_absent_to_its_readers(store: SecretStore, path: str) -> None:
+    why = refusal(store, path, {"value": "x"})
+    if not why:
+        store.check(path, {"value": "x"})
+        assert value_at(store, path) == {"value": "x"}
+        assert path in store.list()
+        return
+    assert "cannot hold a secret of this name" in why
+    with pytest.raises(Usage):
+        store.check(path, {"value": "x"})
+    assert (store.get(path), store.versions(path), store.metadata(path)) == (None, (), {})
+    store.delete(path)
+    store.destroy(path, "1")
+
+
+def test_value_is_kept_as_a_whole_or_refused(store: SecretStore) -> None:
+    """AWS has a limit of 65,536 bytes, and counts what quotes and letters become."""
+    value = {"value": '"ü' * 13_000 + "x" * 13_500}
+    why = refusal(store, "db", value)
+    assert ("65,536 bytes at most" in why and len(why) < 200) if why else value_at(store, "db") == value
+    assert bool(why) == (store.get("db") is None)
+
+
 def test_secret_of_no_keys_is_refused(store: SecretStore) -> None:
     with pytest.raises(Usage):
         store.put("db", {})
