@@ -34,9 +34,13 @@ $(SERVERS): pyproject.toml | .venv/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[servers]'
 	@touch $@
 
-$(STAMP): pyproject.toml | .venv/bin/python
+# The sender of octokit is npm's: the lock file says by its digest what is installed.
+OCTOKIT := tests/edge/octokit
+
+$(STAMP): pyproject.toml $(OCTOKIT)/package-lock.json | .venv/bin/python
 	@echo "Installing into .venv ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/npm ci --prefix $(OCTOKIT) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $(SERVERS) $@
 
 system:
@@ -50,4 +54,4 @@ ifneq ($(strip $(SYSTEM_PACKAGES)),)
 endif
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf .venv $(OCTOKIT)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -30,6 +30,9 @@ class Inbox:
     slow: float = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await start_and_stop(receive, send)
+            return
         body = b""
         more = True
         while more:
@@ -43,6 +46,13 @@ class Inbox:
             self.bodies.append(body)
         await send({"type": "http.response.start", "status": self.status, "headers": []})
         await send({"type": "http.response.body", "body": b'{"status": "accepted"}'})
+
+
+async def start_and_stop(receive: Receive, send: Send) -> None:
+    """What a server asks of an application besides its requests."""
+    for expected in ("startup", "shutdown"):
+        assert (await receive())["type"] == f"lifespan.{expected}"
+        await send({"type": f"lifespan.{expected}.complete"})
 
 
 @dataclass

@@ -15,7 +15,7 @@ from reconciler.edge.proof import MOST_SECRETS
 from reconciler.edge.signatures import SignatureMiddleware
 
 from .senders import OTHER_SECRET, SECRET, SENDERS, STANDARD_SECRET, github, standard
-from .stand import PATH, Stand, held, stand
+from .stand import PATH, Stand, held, stand, start_and_stop
 
 T = 1_800_000_000.0
 STRANGE_SECRET = b"a secret that was never anybody's"
@@ -127,11 +127,8 @@ async def start(middleware: SignatureMiddleware) -> list[str]:
 
 
 async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
-    """An application that starts and stops."""
     assert scope["type"] == "lifespan"
-    for expected in ("startup", "shutdown"):
-        assert (await receive())["type"] == f"lifespan.{expected}"
-        await send({"type": f"lifespan.{expected}.complete"})
+    await start_and_stop(receive, send)
 
 
 @pytest.mark.parametrize("wrong", WRONG_SECRETS)
