@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli.plans import Digest, allow, lock_timeout, output_json, plan_code, progress, show, targets, yes
+from reconciler.cli.plans import Digest, allow, commit, lock_timeout, output_json, plan_code, progress, show, targets, yes
 from reconciler.cli.running import ask_or_yes, confirm, finish
 from reconciler.settings import Settings
 
@@ -18,6 +18,7 @@ from reconciler.settings import Settings
 @click.option("--rollback-on-failure", is_flag=True, help="Undo what was applied when something fails.")
 @allow
 @targets
+@commit
 @click.option("--expect-digest", type=Digest(), metavar="DIGEST", help="Refuse unless the whole plan is the one that was reviewed.")
 @lock_timeout
 @output_json
@@ -29,6 +30,7 @@ def apply(
     rollback_on_failure: bool,
     allow: tuple[str, ...],
     target: tuple[str, ...],
+    commit: str,
     expect_digest: str | None,
     lock_timeout: int,
     output: str,
@@ -47,8 +49,10 @@ def apply(
     from reconciler import wiring
 
     ask_or_yes(yes)
+    if planfile and commit:
+        raise click.UsageError("a plan file names its commit itself")
     saved = wiring.saved_plan(planfile) if planfile else None
-    with wiring.opened(settings, "apply", commit=saved.commit if saved else "HEAD", progress=progress()) as session:
+    with wiring.opened(settings, "apply", commit=saved.commit if saved else commit or "HEAD", progress=progress()) as session:
         orders = session.orders(
             confirm(settings, session, yes),
             allow=allow,

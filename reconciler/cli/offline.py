@@ -10,8 +10,9 @@ from reconciler.settings import Settings
 
 
 @click.command()
+@click.option("--commit", metavar="REV", default="", help="This commit instead of the work tree; nothing is checked out.")
 @click.pass_obj
-def validate(settings: Settings) -> None:
+def validate(settings: Settings, commit: str) -> None:
     """Check the desired state without a server: everything that is wrong, at once.
 
     With no --env, every environment of the repository is checked.
@@ -19,7 +20,7 @@ def validate(settings: Settings) -> None:
     from reconciler.core.values import visible
     from reconciler.wiring.offline import validated
 
-    for environment, objects, notes in validated(settings):
+    for environment, objects, notes in validated(settings, commit):
         for note in notes:
             click.echo(visible(f"note: {environment}: {note}"))
         click.echo(f"{environment}: {objects:,} objects, valid.")

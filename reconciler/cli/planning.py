@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.plans import allow, exit_code, output, plan_code, progress, show, targets, trust_ref
+from reconciler.cli.plans import allow, commit, exit_code, output, plan_code, progress, show, targets, trust_ref
 from reconciler.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @exit_code
 @targets
 @allow
+@commit
 @trust_ref
 @click.option("--changed-since", metavar="REV", help="Only what differs from this commit, and what depends on that: for pull requests.")
 @click.option("--unmanaged", is_flag=True, help="Also name what exists beside the declared objects.")
@@ -35,6 +36,7 @@ def plan(
     exit_code: bool,
     target: tuple[str, ...],
     allow: tuple[str, ...],
+    commit: str,
     trust_ref: str | None,
     changed_since: str | None,
     unmanaged: bool,
@@ -52,7 +54,8 @@ def plan(
     """
     from reconciler import wiring
 
-    with wiring.opened(settings, "plan", trust_ref=trust_ref, changed_since=changed_since, progress=progress()) as session:
+    opening = wiring.opened(settings, "plan", commit=commit, trust_ref=trust_ref, changed_since=changed_since, progress=progress())
+    with opening as session:
         found = session.plan(target, allow)
         show(found, session, settings, output, unmanaged=unmanaged)
         if out:

@@ -53,6 +53,7 @@ trust_ref = click.option(
     metavar="REF",
     help="Take instances, logins, ledger, guards and readable secrets from REF: the base of a pull request.",
 )
+commit = click.option("--commit", metavar="REV", default="", help="This commit instead of the work tree or HEAD; nothing is checked out.")
 allow = click.option("--allow", multiple=True, type=click.Choice(GUARDS), metavar="GUARD", help=f"Lift a guard: {', '.join(GUARDS)}.")
 targets = click.option("--target", multiple=True, metavar="ADDRESS", help="Only this object and what it needs.")
 yes = click.option("--yes", is_flag=True, help="Do not ask.")

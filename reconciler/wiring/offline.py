@@ -18,14 +18,15 @@ class Checked(NamedTuple):
     notes: tuple[str, ...]
 
 
-def validated(settings: Settings) -> list[Checked]:
-    """Check the work tree, for one environment or, where none was named, for all. Raises Invalid with every problem."""
+def validated(settings: Settings, commit: str = "") -> list[Checked]:
+    """Check the work tree or a commit, for one environment or, where none was named, for all. Raises Invalid with every problem."""
     from reconciler.desired.load import load
     from reconciler.kinds import KINDS
 
     from .access import policy_lints
 
-    tree = Repository(settings.repo).read_work_tree()
+    repository = Repository(settings.repo)
+    tree = repository.read(repository.resolve(commit)) if commit else repository.read_work_tree()
     names = [settings.environment] if settings.environment else sorted(tree.environments()) or [choose_environment(tree, None)]
     checked: list[Checked] = []
     problems: list[Problem] = []
