@@ -1,4 +1,6 @@
 """The server of `reconcile serve`: HTTP in front of actions that it is handed.
 
-tls    uvicorn's protocol with client certificates in the scope, deadlines and caps
+    listen    uvicorn's configuration, and what is refused to be started
+    protocol  its protocol with deadlines and caps
+    tls       the context, and client certificates in the scope
 """

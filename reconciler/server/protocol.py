@@ -1,0 +1,179 @@
+"""uvicorn's HTTP/1.1 protocol with what it lacks: client certificates in the scope, deadlines, caps.
+
+By itself it keeps half a header open for ever, takes any number of headers of any size, and lets trailers into the headers of
+a request that is already being answered. Of requests, llhttp refuses by itself: lengths that contradict each other, bare line
+feeds, folded lines, blanks before colons.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .tls import tls_extension
+
+HEAD_SECONDS = 5.0  # from the first byte of a request, or the connection, to the end of its headers
+BODY_SECONDS = 11.0  # from there to the end of its body: a second more than the edge has, which answers in words
+WRITE_SECONDS = 30.0  # how long an answer waits for whoever does not read it
+LINGER_SECONDS = 1.0  # for a last answer to go out
+MOST_HEADERS = 100
+MOST_HEAD_BYTES = 16 * 1024  # request line and headers, and what of a body is not body: chunk sizes, trailers
+MOST_PIPELINED = 16
+
+_VERSIONS = ("1.0", "1.1")
+_ERROR = b'HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n{"error": "%s"}'
+_WORDS = {400: b"malformed", 431: b"headers too large"}
+
+
+class _Excess(Exception):
+    """Ends the parsing of a request that goes too far; the parser reports it as its own error."""
+
+
+class _Stage(Enum):
+    BETWEEN = "no request has begun"
+    HEAD = "headers are being received"
+    BODY = "the body is"
+
+
+class EdgeProtocol(HttpToolsProtocol):
+    """One connection. Refused ones are closed without further reading."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream server makes no other
+        super().connection_made(transport)
+        extension = tls_extension(transport.get_extra_info("ssl_object"))
+        self._extensions: dict[str, Any] = {} if extension is None else {"tls": extension}
+        self._refused = 0
+        self._number = 0
+        self._stage = _Stage.BETWEEN
+        self._head = self._headers = self._beside = 0
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._watched: tuple[int, _Stage] = (0, _Stage.BETWEEN)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._deadline, self._stalled):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        before, number = self._stage, self._number
+        self._beside += len(data)
+        super().data_received(data)
+        if (before, number) != (self._stage, self._number):
+            self._beside = 0  # what of it belongs to the new stage is one read at most
+        elif self._beside > MOST_HEAD_BYTES and not self._refused:
+            # A header or trailer without end: the parser keeps it, and tells nobody.
+            self._refuse(431)
+        self._watch()
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MOST_PIPELINED:
+            self._exceed(400)
+        super().on_message_begin()
+        self.scope["extensions"] = self._extensions
+        self._number += 1
+        self._stage = _Stage.HEAD
+        self._head = self._headers = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._stage is not _Stage.HEAD:
+            return  # a trailer: nothing here declares one, and the headers have been acted upon
+        self._headers += 1
+        if self._headers > MOST_HEADERS:
+            self._exceed(431)
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not self._sound():
+            self._exceed(400)
+        self._stage = _Stage.BODY
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._beside = max(self._beside - 2 * len(body), 0)  # itself, and as much of framing as there is body
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._stage = _Stage.BETWEEN
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(self._refused or 400)
+
+    def _sound(self) -> bool:
+        """Whether what was asked for is one thing to all readers: a version that we speak, one host, a path, one way to its end."""
+        if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
+            return False
+        hosts = [value for name, value in self.headers if name == b"host"]
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS or len(hosts) > 1 or (not hosts and version == "1.1") or self.parser.get_method() == b"CONNECT":
+            return False
+        if self.url.startswith(b"/"):
+            return True
+        # With a whole URL, its host is what counts to some.
+        url = httptools.parse_url(self.url)
+        if not url.host or not hosts:
+            return False
+        port = b":%d" % url.port if url.port is not None else b""
+        return hosts[0].lower() in (url.host.lower() + port, b"[%s]%s" % (url.host.lower(), port))
+
+    def _count(self, size: int) -> None:
+        self._head += size + 4  # blank, colon and line end
+        if self._head > MOST_HEAD_BYTES:
+            self._exceed(431)
+
+    def _exceed(self, status: int) -> None:
+        self._refused = status
+        raise _Excess
+
+    def _refuse(self, status: int) -> None:
+        """Answer, unless another answer is on its way, and close. An application that is at work is told that nobody waits."""
+        self._refused = status
+        if self.pipeline or (self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete):
+            self.transport.abort()
+            return
+        words = _WORDS[status]
+        self.transport.write(_ERROR % (status, words, len(words) + 13, words))
+        self.transport.close()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _watch(self) -> None:
+        """Set the deadline of what is being waited for. It is absolute: more bytes of the same do not move it."""
+        stage = self._stage
+        if stage is _Stage.BETWEEN and self._waits():
+            stage = _Stage.HEAD
+        if (self._number, stage) == self._watched:
+            return
+        self._watched = (self._number, stage)
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if stage is not _Stage.BETWEEN and not self.transport.is_closing():
+            seconds = HEAD_SECONDS if stage is _Stage.HEAD else BODY_SECONDS
+            self._deadline = self.loop.call_later(seconds, self.transport.abort)
+
+    def _waits(self) -> bool:
+        """Whether nothing is being answered, and uvicorn's own time for idle connections is not running either."""
+        return (self.cycle is None or self.cycle.response_complete) and self.timeout_keep_alive_task is None
