@@ -16,6 +16,10 @@ store = click.option("--store", default="", metavar="STORE", help="vault, aws or
 consumer = click.option("--consumer", default="", metavar="NAME", help="Who reads: a staged rollout reaches it in its turn.")
 
 
+CORE = "reconciler.core"
+"""Where the limit of cores waits that the process began with."""
+
+
 class WithCommand(click.Command):
     """Takes what stands after `--` as it is."""
 
@@ -33,7 +37,8 @@ class WithCommand(click.Command):
 
 
 @click.group()
-def secret() -> None:
+@click.pass_context
+def secret(context: click.Context) -> None:
     """Secrets in the stores of the environment.
 
     \b
@@ -41,6 +46,9 @@ def secret() -> None:
     reconcile secret get db/orders --key password
     reconcile secret exec db/orders -- ./migrate               as DB_ORDERS_PASSWORD, in its environment only
     """
+    from reconciler.cli.secret_values import forbid_cores
+
+    context.meta[CORE] = forbid_cores()
 
 
 @secret.command()
@@ -149,8 +157,8 @@ def delete(settings: Settings, path: str, version: str | None, yes: bool, store:
 @click.argument("secrets", nargs=-1, required=True, metavar="[NAME=]PATH[#KEY]...")
 @store
 @consumer
-@click.pass_obj
-def exec_(settings: Settings, secrets: tuple[str, ...], command: Sequence[str], store: str, consumer: str) -> None:
+@click.pass_context
+def exec_(context: click.Context, secrets: tuple[str, ...], command: Sequence[str], store: str, consumer: str) -> None:
     """Run COMMAND with secrets in its environment, and nowhere else.
 
     The keys of db/orders become DB_ORDERS_USERNAME and DB_ORDERS_PASSWORD, a single value API_KEYS_CLAUDE; NAME= says
@@ -163,10 +171,11 @@ def exec_(settings: Settings, secrets: tuple[str, ...], command: Sequence[str], 
     from reconciler.cli.secret_values import run_with, variables_of, wanted
     from reconciler.wiring.stores import secret_client
 
+    settings: Settings = context.obj
     asked = [wanted(one) for one in secrets]
     with secret_client(settings) as client:
         found = {one.path: client.get(one.path, consumer=consumer, store=store) for one in asked}
-    run_with(settings.environ, variables_of(asked, found), command)
+    run_with(settings.environ, variables_of(asked, found), command, context.meta[CORE])
 
 
 def _lines(paths: Sequence[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import resource
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +30,7 @@ class Wanted(NamedTuple):
 
 def value_from(pairs: Sequence[str]) -> dict[str, str]:
     """The map that KEY=VALUE, KEY=@FILE and KEY=- say. Raises Usage."""
-    value: dict[str, str] = {}
+    said: dict[str, str] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals and pair.startswith(("@", "-")):
@@ -36,26 +38,37 @@ def value_from(pairs: Sequence[str]) -> dict[str, str]:
         elif not equals:
             # Not shown: it may be the value.
             raise Usage("write KEY=VALUE, KEY=@FILE or KEY=- (a single value has the key `value`)")
-        if not key or key in value:
+        if not key or key in said:
             raise Usage(f"the key {key!r} is given twice" if key else "a key is empty")
-        value[key] = _text(key, text)
-    return value
+        said[key] = text
+    if list(said.values()).count("-") > 1 and not sys.stdin.isatty():
+        raise Usage("standard input can be one value only (give the others as KEY=@FILE)")
+    return {key: _text(key, text) for key, text in said.items()}
 
 
 def _text(key: str, text: str) -> str:
     if text == "-":
         if sys.stdin.isatty():
             return str(click.prompt(key, hide_input=True, confirmation_prompt=True, err=True))
-        return _without_newline(sys.stdin.read())
+        return _decoded(key, "standard input", sys.stdin.buffer.read())
     if text.startswith("@"):
         try:
-            return _without_newline(Path(text[1:]).read_bytes().decode())
+            return _decoded(key, text[1:], Path(text[1:]).read_bytes())
         except OSError as error:
             raise Usage(f"{text[1:]}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise Usage(f"{text[1:]}: it is not text (encode it first, as base64)") from None
     if text and sys.stderr.isatty():
         click.echo(f"note: the value of {key} is in this shell's history now; {key}=- asks for it", err=True)
+    return text
+
+
+def _decoded(key: str, source: str, raw: bytes) -> str:
+    try:
+        text = _without_newline(raw.decode())
+    except UnicodeDecodeError:
+        raise Usage(f"{source}: it is not text (encode it first, as base64)") from None
+    if not text:
+        # Most often the command before the pipe has failed: an empty value would take the place of a good one.
+        raise Usage(f"{source} is empty (write {key}= for a value that is to be empty)")
     return text
 
 
@@ -134,10 +147,23 @@ def _variable(path: str, key: str) -> str:
     return f"_{name}" if name[0].isdigit() else name
 
 
-def run_with(environ: Mapping[str, str], variables: Mapping[str, str], command: Sequence[str]) -> NoReturn:
-    """Become the command. Raises Usage where there is none of that name."""
+def forbid_cores() -> int:
+    """Have a crash, or Ctrl-\\ at a question, write no file with all that is in memory. Returns the limit that was."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    return soft
+
+
+def run_with(environ: Mapping[str, str], variables: Mapping[str, str], command: Sequence[str], core: int) -> NoReturn:
+    """Become the command, with the signals and the limit of cores that this process began with. Raises Usage where there is none."""
     sys.stdout.flush()
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and what is ignored stays so in what a process becomes
+    resource.setrlimit(resource.RLIMIT_CORE, (core, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    around = {os.fsencode(name): os.fsencode(text) for name, text in environ.items()}
+    # In UTF-8 as the stores have them, whatever this machine writes its own names in.
+    around |= {name.encode(): text.encode() for name, text in variables.items()}
     try:
-        os.execvpe(command[0], list(command), {**environ, **variables})  # noqa: S606  # no shell, and what was asked for
+        os.execvpe(command[0], list(command), around)  # noqa: S606  # no shell, and what was asked for
     except OSError as error:
         raise Usage(f"{command[0]}: {error.strerror}") from None

@@ -137,6 +137,11 @@ class SecretClient:
         finally:
             self._forget(path)
 
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """The names of all stores, in the order in which they are read."""
+        return self._chain.names
+
     def written(self, store: str = "") -> tuple[str, ...]:
         """The stores that writes go to, the deciding one first."""
         return self._chain.order(store) if store else self._written

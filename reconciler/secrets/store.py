@@ -103,11 +103,15 @@ class Tampered(ReconcilerError):
 
 def checked_path(path: str) -> str:
     """Return a path that every store takes. Raises Usage."""
-    segments = path.split("/")
-    if path and len(path) <= LONGEST_PATH and all(_SEGMENT.fullmatch(part) and part not in (".", "..") for part in segments):
+    if len(path) <= LONGEST_PATH and is_path(path):
         return path
     remedy = f"names with / between them, such as api_keys/claude; at most {LONGEST_PATH} characters"
     raise Usage(str(Problem("", "", f"{path[:LONGEST_PATH]!r} is not the path of a secret", remedy)))
+
+
+def is_path(path: str) -> bool:
+    """Whether these are names with / between them."""
+    return all(_SEGMENT.fullmatch(part) and part not in (".", "..") for part in path.split("/"))
 
 
 def checked_value(path: str, value: Mapping[str, str]) -> dict[str, str]:

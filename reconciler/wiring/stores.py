@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.core import stores as declared
-from reconciler.core.errors import Missing, Usage
+from reconciler.core.errors import Missing, ReconcilerError, Usage
 from reconciler.core.secret import Secret
 from reconciler.desired.environments import Environment, read_environment
 from reconciler.desired.git import Repository
 from reconciler.secrets.client import SecretClient
 from reconciler.secrets.source_local import Local
-from reconciler.secrets.store import SecretStore
+from reconciler.secrets.store import SecretStore, Version
 from reconciler.settings import Settings
 from reconciler.settings import settings as gather
 
@@ -51,20 +51,40 @@ class Removal(NamedTuple):
 
 def removal(client: SecretClient, path: str, version: str, store: str) -> Removal:
     """Prepare to delete a secret, or to destroy one version. Raises Missing where there is none, Usage where it lies elsewhere."""
-    found = client.versions(path, store=store)
     if version:
-        if version not in [one.id for one in found.versions]:
-            raise Missing(f"{path}: {found.store} has no version {version} of it", path=path)
-        question = f"Destroy version {version} of {path} in {found.store}? Nothing brings it back."
-        destroy = partial(client.destroy, path, version, store=found.store)
-        return Removal(question, f"{path}: version {version} is destroyed in {found.store}", destroy)
-    if not found.versions[0].readable:
-        raise Missing(f"{path}: it is deleted already in {found.store}", path=path)
+        return _destruction(client, path, version, store or client.stores[0])
     where = client.written(store)
-    if found.store not in where:
-        raise Usage(f"{path} is in {found.store}, and writes go to {', '.join(where)} (name it: --store {found.store})")
+    newest = {name: _newest(client, path, name) for name in where}
+    if not any(one and one.readable for one in newest.values()):
+        raise _not_there(client, path, store, [name for name, one in newest.items() if one])
     places = ", ".join(where)
     return Removal(f"Delete {path} in {places}?", f"{path}: deleted in {places}", partial(client.delete, path, store=store))
+
+
+def _destruction(client: SecretClient, path: str, version: str, store: str) -> Removal:
+    """Of one store and no other: versions of two stores may have the same names."""
+    if version not in [one.id for one in client.versions(path, store=store).versions]:
+        raise Missing(f"{path}: {store} has no version {version} of it", path=path)
+    question = f"Destroy version {version} of {path} in {store}? Nothing brings it back."
+    return Removal(question, f"{path}: version {version} is destroyed in {store}", partial(client.destroy, path, version, store=store))
+
+
+def _newest(client: SecretClient, path: str, store: str) -> Version | None:
+    try:
+        return client.versions(path, store=store).versions[0]
+    except Missing:
+        return None
+
+
+def _not_there(client: SecretClient, path: str, store: str, deleted: Sequence[str]) -> ReconcilerError:
+    where = client.written(store)
+    others = () if store else tuple(name for name in client.stores if name not in where)
+    found = next((name for name in others if (one := _newest(client, path, name)) and one.readable), "")
+    if found:
+        return Usage(f"{path} is in {found}, and writes go to {', '.join(where)} (name it: --store {found})")
+    if deleted:
+        return Missing(f"{path}: it is deleted already in {', '.join(deleted)}", path=path)
+    return Missing(f"{path}: there is no such secret in {', '.join((*where, *others))}", path=path)
 
 
 def rotate_master(store: FileStore) -> int:
@@ -102,7 +122,10 @@ def store_of(settings: Settings, environment: Environment, clients: ClientPool, 
         case declared.VaultPlace():
             from reconciler.secrets.kv_store import KvStore
 
-            return KvStore(name, clients.vault(place.instance, gated=False), place.mount)
+            if not clients.has("vault", place.instance):
+                raise Usage(f"the environment {environment.name} declares no vault instance {place.instance}")
+            # Made when it is asked: where no address is set, the other stores may still answer.
+            return KvStore(name, partial(clients.vault, place.instance, gated=False), place.mount)
         case declared.AwsPlace():
             from reconciler.secrets.aws_store import AwsStore
 

@@ -19,6 +19,7 @@ from reconciler.secrets import SecretClient
 from tests.cli.site import RECONCILE, Ran, Site
 
 CANARY = "canary-7fQ2xLm9-3Vb8"
+CORES_ALLOWED = ("sh", "-c", 'ulimit -S -c 8; exec "$@"', "sh")  # 8 blocks are 4,096 bytes
 PHRASE = "canary-passphrase-5Rt6Yz0w"
 ENVIRONMENT = """\
 project: genesis
@@ -51,6 +52,13 @@ def piped(site: Site, text: str, *arguments: str) -> Ran:
     command = [*RECONCILE, "--repo", str(site.repo), *arguments]
     done = subprocess.run(command, env=site.environ, input=text, capture_output=True, text=True, check=False)
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def raw(site: Site, sent: bytes, *arguments: str, **environ: str) -> Ran:
+    """A command of its own, with bytes on standard input."""
+    command = [*RECONCILE, "--repo", str(site.repo), *arguments]
+    done = subprocess.run(command, env={**site.environ, **environ}, input=sent, capture_output=True, check=False)
+    return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def typed(site: Site, answers: str, *arguments: str) -> tuple[int, str]:
@@ -109,6 +117,35 @@ def test_values_come_from_files_and_standard_input_without_the_last_newline(shop
     assert shop.run("secret", "get", "b", "-o", "json").json == {"value": "alone"}
 
 
+def test_value_from_standard_input_is_what_was_sent_to_the_byte(shop: Site) -> None:
+    value = "ünï\r\n\ttwo \r lines\N{GRINNING FACE}\n"
+    assert raw(shop, f"{value}\n".encode(), "secret", "put", "a", "-").code == 0
+    assert shop.run("secret", "get", "a", "-o", "json").json == {"value": value}
+
+
+@pytest.mark.parametrize(
+    ("sent", "pairs", "words"),
+    [
+        (b"\xff\xfe" + CANARY.encode(), ["-"], "it is not text"),
+        (b"", ["password=-"], "standard input is empty"),
+        (b"\n", ["password=-"], "standard input is empty"),
+        (b"one", ["a=-", "b=-"], "standard input can be one value only"),
+        (b"", ["password=@/dev/null"], "/dev/null is empty"),
+    ],
+)
+def test_standard_input_that_is_no_value_writes_nothing(shop: Site, sent: bytes, pairs: list[str], words: str) -> None:
+    """`make-password | reconcile secret put db -` where the first command fails must not empty the secret."""
+    shop.run("secret", "put", "a", "password=one")
+    ran = raw(shop, sent, "secret", "put", "a", *pairs)
+    assert (ran.code, words in ran.err, CANARY in ran.err) == (2, True, False), ran.err
+    assert shop.run("secret", "get", "a").out == "one\n"
+
+
+def test_empty_value_can_be_put_by_saying_so(shop: Site) -> None:
+    assert shop.run("secret", "put", "a", "password=").code == 0
+    assert shop.run("secret", "get", "a", "-o", "json").json == {"password": ""}
+
+
 @pytest.mark.parametrize("pairs", [["no-equals-" + CANARY], ["a=1", "a=2"], ["=x"], ["a=@/nowhere/at/all"], []])
 def test_put_that_makes_no_sense_is_usage_and_repeats_no_value(shop: Site, pairs: list[str]) -> None:
     ran = shop.run("secret", "put", "a", *pairs)
@@ -165,6 +202,35 @@ def test_version_is_destroyed_for_good(shop: Site) -> None:
     assert shop.run("secret", "get", "a").out == "two\n"
 
 
+def test_destroying_a_version_never_falls_to_another_store(shop: Site) -> None:
+    """Versions of Vault and of the encrypted store have the same names."""
+    declare(shop, "vault, files", write="dual")
+    for value in ("one", "two"):
+        shop.run("secret", "put", "a", f"value={value}")
+    ran = shop.run("secret", "delete", "a", "--version", "1", "--yes", VAULT_ADDR="http://127.0.0.1:1")
+    assert ran.code == 1
+    assert shop.run("secret", "get", "a", "--version", "1", "--store", "files").out == "one\n"
+
+
+def test_delete_of_what_is_only_left_in_a_copy_takes_it_there_too(shop: Site, vault: VaultClient) -> None:
+    declare(shop, "vault, files", write="dual")
+    shop.run("secret", "put", "a", "value=one")
+    vault.delete("genesis/data/a")  # by hand
+    assert shop.run("secret", "get", "a").out == "one\n"
+    assert shop.run("secret", "delete", "a", "--yes").code == 0
+    assert shop.run("secret", "get", "a").code == 1
+    ran = shop.run("secret", "delete", "a", "--yes")
+    assert (ran.code, "it is deleted already in vault, files" in ran.err) == (1, True)
+
+
+def test_delete_where_the_store_that_is_written_to_is_down_says_that_it_is_down(shop: Site) -> None:
+    shop.run("secret", "put", "a", "value=x")
+    shop.run("secret", "put", "a", "value=x", "--store", "aws")
+    ran = shop.run("secret", "delete", "a", "--yes", VAULT_ADDR="http://127.0.0.1:1")
+    assert (ran.code, "the connection was refused" in ran.err) == (1, True)
+    assert shop.run("secret", "get", "a", "--store", "aws").out == "x\n"
+
+
 def test_delete_of_what_lies_where_nothing_is_written_says_so(shop: Site) -> None:
     shop.run("secret", "put", "a", "value=x", "--store", "aws")
     ran = shop.run("secret", "delete", "a", "--yes")
@@ -187,6 +253,40 @@ def test_secrets_of_exec_are_on_no_command_line(shop: Site) -> None:
     ran = piped(shop, "", "secret", "exec", "a", "--", "sh", "-c", seen)
     assert ran.out
     assert CANARY not in ran.out
+
+
+def test_command_has_the_signals_and_limits_of_one_that_a_shell_started(shop: Site) -> None:
+    shop.run("secret", "put", "a", "value=x")
+    script = ["sh", "-c", "yes | head -n1; grep -E 'SigIgn|SigBlk' /proc/self/status; grep core /proc/self/limits"]
+    alone, under = (
+        subprocess.run([*CORES_ALLOWED, *command], capture_output=True, text=True, check=True, env=shop.environ)
+        for command in (script, [*RECONCILE, "--repo", str(shop.repo), "secret", "exec", "a", "--", *script])
+    )
+    assert (under.stdout, under.stderr) == (alone.stdout, alone.stderr)
+    assert soft_core_limit(under.stdout) == "4096"
+
+
+def test_values_reach_a_command_as_they_are_in_any_locale(shop: Site) -> None:
+    shop.run("secret", "put", "a", "value=ünï\N{GRINNING FACE}")
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    ran = raw(shop, b"", "secret", "exec", "a", "--", "sh", "-c", 'printf %s "$A"', **plain)
+    assert (ran.code, ran.out) == (0, "ünï\N{GRINNING FACE}"), ran.err
+
+
+def test_process_that_holds_secrets_leaves_no_core_behind(shop: Site) -> None:
+    """Ctrl-\\ at a question, or a fault in a library, would write the whole memory to a file."""
+    command = [*CORES_ALLOWED, *RECONCILE, "--repo", str(shop.repo), "secret", "put", "a", "password=-"]
+    with subprocess.Popen(command, env=shop.environ, stdin=subprocess.PIPE) as process:
+        limits, until = Path(f"/proc/{process.pid}/limits"), time.monotonic() + 60
+        while soft_core_limit(limits.read_text()) != "0" and time.monotonic() < until:
+            time.sleep(0.05)
+        soft = soft_core_limit(limits.read_text())
+        process.kill()
+    assert soft == "0"
+
+
+def soft_core_limit(limits: str) -> str:
+    return next(line.split()[4] for line in limits.splitlines() if line.startswith("Max core file size"))
 
 
 @pytest.mark.parametrize(
@@ -218,6 +318,26 @@ def test_dual_writes_survive_the_loss_of_the_first_store(shop: Site) -> None:
     assert "vault could not be read, going on to the next store" in ran.err
     assert shop.run("secret", "get", "a", **down, AWS_ENDPOINT_URL="http://127.0.0.1:1").out == "x\n"
     assert shop.run("secret", "put", "a", "value=y", **down).code == 1
+
+
+def test_store_without_an_address_or_a_login_here_is_left_for_the_next(shop: Site) -> None:
+    declare(shop, "vault, aws", write="dual")
+    shop.run("secret", "put", "a", "value=x")
+    for lacking, words in (({"VAULT_ADDR": ""}, "no Vault address"), ({"VAULT_TOKEN": ""}, "no Vault token")):
+        ran = shop.run("secret", "get", "a", **lacking)
+        assert (ran.code, ran.out) == (0, "x\n")
+        assert words in ran.err
+        ran = shop.run("secret", "put", "a", "value=y", **lacking)
+        assert (ran.code, words in ran.err) == (1, True)
+    assert shop.run("secret", "get", "a").out == "x\n"
+
+
+def test_store_of_an_instance_that_is_not_declared_is_a_mistake_and_not_left(shop: Site) -> None:
+    shop.write("desired-state/environments/dev.yaml", ENVIRONMENT.format(order="aws, vault", write="primary").replace("{{", "{"))
+    file = shop.repo / "desired-state/environments/dev.yaml"
+    file.write_text(file.read_text().replace("{mount: genesis}", "{mount: genesis, instance: eu}"))
+    ran = shop.run("secret", "get", "a")
+    assert (ran.code, "declares no vault instance eu" in ran.err) == (2, True)
 
 
 def test_list_with_a_store_that_is_down_says_so_and_exits_1(shop: Site) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import quote, urlencode
 
 from ...core.errors import Denied
-from .faults import not_json, refusal, server_words
+from .faults import is_unmounted, not_json, refusal, server_words
 from .health import HEALTH, ServerHealth, server_health
 from .parallel import in_parallel
 from .pool import Gate, Request, always_open
@@ -83,11 +83,16 @@ class VaultClient:
     def requests(self) -> int:
         return self.transport.requests
 
-    def read(self, path: str, **query: str) -> dict[str, Any] | None:
-        """GET. Returns the answer's `data` where that is a map, else the whole body; None where there is nothing."""
+    def read(self, path: str, *, mounted: bool = False, **query: str) -> dict[str, Any] | None:
+        """GET. Returns the answer's `data` where that is a map, else the whole body; None where there is nothing.
+
+        `mounted`: the namespace and the mount must be there, else Missing is raised.
+        """
         target = f"{_quoted(path)}?{urlencode(query)}" if query else _quoted(path)
         answer = self._send("GET", path, target)
-        return None if answer.status == 404 else self._content(path, answer, "read")
+        if answer.status == 404 and not (mounted and is_unmounted(server_words(answer.body))):
+            return None
+        return self._content(path, answer, "read")
 
     def list(self, path: str) -> Listing | None:
         """LIST. None where there is nothing, no such mount or no such namespace."""

@@ -52,6 +52,11 @@ def is_check_and_set(words: str) -> bool:
     return "check-and-set parameter" in words and "required" not in words
 
 
+def is_unmounted(words: str) -> bool:
+    """Say whether a 404 means that no mount or namespace is there, rather than nothing in it."""
+    return "no handler for route" in words or "namespace not found" in words
+
+
 def refusal(method: str, path: str, status: int, words: str, capability: str) -> BackendError:
     """Turn an error status into the error to raise."""
     if status == 403:
@@ -59,6 +64,7 @@ def refusal(method: str, path: str, status: int, words: str, capability: str) ->
     words = words.replace("1 error occurred: * ", "")
     if status == 404:
         remedy = " (create the namespace first, or correct it)" if "namespace not found" in words else ""
+        remedy = " (make the mount first, or correct its name)" if "no handler for route" in words else remedy
         return Missing(f"{path}: {words or 'there is nothing here'}{remedy}", path=path, status=404)
     if status == 400 and is_check_and_set(words):
         return Conflict(f"{path}: somebody else wrote it meanwhile (plan again)", path=path, status=400)
