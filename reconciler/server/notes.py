@@ -43,3 +43,8 @@ class Notes:
     def strike(self, name: str) -> None:
         with self._database.transaction() as run:
             run("DELETE FROM notes WHERE name = %s", name)
+
+    def forget(self, folder: str, seconds: float) -> None:
+        """Strike the notes of a folder that nobody wrote for so long."""
+        with self._database.transaction() as run:
+            run("DELETE FROM notes WHERE substr(name, 1, %s) = %s AND written < EPOCH() - %s", len(folder), folder, seconds)
