@@ -14,15 +14,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .access import PROTECTED, PUBLIC
     from .endpoints import Endpoint, Receipt, TimedSecret
+    from .network import NetworkMiddleware
     from .redis_replay import RedisReplayMemory
     from .replay import LocalReplayMemory
+    from .routes import ClassifiedRoutes
     from .scope import PeerAddress, Principal
     from .signatures import SignatureMiddleware
 
 _HOME = {
+    "ClassifiedRoutes": "routes",
     "Endpoint": "endpoints",
     "LocalReplayMemory": "replay",
+    "NetworkMiddleware": "network",
+    "PROTECTED": "access",
+    "PUBLIC": "access",
     "PeerAddress": "scope",
     "Principal": "scope",
     "Receipt": "endpoints",
@@ -32,8 +39,12 @@ _HOME = {
 }
 
 __all__ = [
+    "PROTECTED",
+    "PUBLIC",
+    "ClassifiedRoutes",
     "Endpoint",
     "LocalReplayMemory",
+    "NetworkMiddleware",
     "PeerAddress",
     "Principal",
     "Receipt",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator
 
@@ -13,6 +13,7 @@ from ..core.values import StringSet
 from .scope import Address
 
 Network = IPv4Network | IPv6Network
+N = TypeVar("N", IPv4Network, IPv6Network)
 _MAPPED_BITS = 96  # ::ffff:0:0/96 holds the whole of IPv4
 
 
@@ -57,9 +58,9 @@ class Networks:
         return bool(self._four[0] or self._six[0])
 
 
-def _ranges(networks: Iterable[IPv4Network] | Iterable[IPv6Network]) -> tuple[list[int], list[int]]:
+def _ranges(networks: Iterable[N]) -> tuple[list[int], list[int]]:
     """First and last addresses, ascending and apart from each other."""
-    merged: list[Network] = [*collapse_addresses(networks)]
+    merged = list(collapse_addresses(networks))
     return [int(one.network_address) for one in merged], [int(one.broadcast_address) for one in merged]
 
 

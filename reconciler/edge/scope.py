@@ -10,6 +10,8 @@ PEER = "reconciler.peer"
 """A PeerAddress: who sent the request, behind trusted proxies."""
 PRINCIPAL = "reconciler.principal"
 """A Principal: as whom. Absent until something proved it."""
+ROUTE = "reconciler.route"
+"""A RouteClass: the route's path, and whether it takes anybody."""
 WEBHOOK = "reconciler.webhook"
 """A Receipt: the proven body of a webhook."""
 

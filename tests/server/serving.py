@@ -27,13 +27,15 @@ class Answer(NamedTuple):
 
 
 class Served(NamedTuple):
-    """Where the server listens."""
+    """Where the server listens, and from where it is talked to."""
 
     port: int
     host: str = "127.0.0.1"
+    source: str = ""
 
     def connect(self, context: ssl.SSLContext | None = None) -> socket.socket:
-        plain = socket.create_connection((self.host, self.port), timeout=PATIENCE)
+        source = (self.source, 0) if self.source else None
+        plain = socket.create_connection((self.host, self.port), timeout=PATIENCE, source_address=source)
         if context is None:
             return plain
         try:

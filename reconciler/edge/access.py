@@ -1,0 +1,127 @@
+"""The marks PUBLIC and PROTECTED, and the rule of each route that follows from its own and from what is declared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+
+from ..core.errors import Invalid, Problem
+from .asgi import Scope
+from .scope import Principal
+
+Access = Literal["public", "protected"]
+R = TypeVar("R")
+
+_MARKS = "reconciler_marks"  # an attribute of the route object
+
+
+class Routed(Protocol):
+    """A route, mount or websocket as Starlette and FastAPI have them. Mounts have `routes` too, which may be empty."""
+
+    def matches(self, scope: Any, /) -> tuple[Enum, MutableMapping[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Put on a route by calling it with the route, which it returns. `principals`: patterns of who may, as PROOF:NAME; empty: any."""
+
+    access: Access
+    principals: tuple[str, ...] = ()
+
+    def __call__(self, route: R) -> R:
+        setattr(route, _MARKS, (*_marks(route), self))
+        return route
+
+    def by(self, *principals: str) -> Mark:
+        """The same for some principals alone: `PROTECTED.by("certificate:spiffe://genesis/*")`."""
+        return Mark(self.access, principals)
+
+
+PUBLIC = Mark("public")
+PROTECTED = Mark("protected")
+
+
+class RouteClass(NamedTuple):
+    """What is known of a request's route, at `scope["reconciler.route"]`. `path` is the route's own, empty where none matches."""
+
+    path: str
+    access: Access
+    whose: tuple[re.Pattern[str], ...] = ()  # all of them must match
+
+    def may(self, principal: Principal) -> bool:
+        return all(pattern.fullmatch(f"{principal.kind}:{principal.name}") for pattern in self.whose)
+
+
+UNKNOWN = RouteClass("", "protected")
+
+
+def classes_of(routes: Iterable[Routed], declared: Mapping[str, Mark]) -> dict[int, RouteClass]:
+    """The class of each route by its `id`, those in mounts too. Raises Invalid for every route without one or with both at once.
+
+    `declared`: marks by path; one holds for what is below its path too, unless something nearer is declared.
+    """
+    found: dict[int, RouteClass] = {}
+    problems = list(_classify(routes, declared, UNKNOWN._replace(access="public"), found))
+    if problems:
+        raise Invalid(problems)
+    return found
+
+
+def _classify(
+    routes: Iterable[Routed], declared: Mapping[str, Mark], within: RouteClass, found: dict[int, RouteClass]
+) -> Iterator[Problem]:
+    for route in routes:
+        own = getattr(route, "path", None)
+        if own is None:
+            yield Problem("", type(route).__name__, "is chosen by something else than a path, and cannot be classified")
+            continue
+        path = within.path + own
+        marks = (*_marks(route), *_declared(path, declared))
+        accesses = {mark.access for mark in marks}
+        if not accesses:
+            yield Problem("", path, "carries neither PUBLIC nor PROTECTED", "mark the route, or declare it")
+        elif len(accesses) > 1:
+            yield Problem("", path, "carries both PUBLIC and PROTECTED", "the two are on the route itself or in what is declared")
+        elif within.access == "protected" and accesses == {"public"}:
+            yield Problem("", path, "is PUBLIC inside of a mount that is PROTECTED")
+        else:
+            whose = (*within.whose, *(_pattern(mark.principals) for mark in marks if mark.principals))
+            one = RouteClass(path, accesses.pop(), whose)
+            found[id(route)] = one
+            yield from _classify(children(route), declared, one, found)
+
+
+def children(route: Routed) -> Sequence[Routed]:
+    """The routes of a mount whose application has some."""
+    return getattr(route, "routes", None) or ()
+
+
+def _marks(route: object) -> tuple[Mark, ...]:
+    marks: tuple[Mark, ...] = getattr(route, _MARKS, ())
+    return marks
+
+
+def _declared(path: str, declared: Mapping[str, Mark]) -> tuple[Mark, ...]:
+    over = [one for one in declared if path == one or path.startswith(f"{one}/")]
+    return (declared[max(over, key=len)],) if over else ()
+
+
+def _pattern(principals: Iterable[str]) -> re.Pattern[str]:
+    """Matches one of them, in which `*` alone stands for more than itself."""
+    return re.compile("|".join(re.escape(one).replace(r"\*", ".*") for one in principals), re.DOTALL)
+
+
+def route_of(routes: Iterable[Routed], scope: Scope) -> Routed | None:
+    """The route that an application with these routes will take, as its router chooses: the first that matches whole, else in part."""
+    partial = None
+    for route in routes:
+        match, child = route.matches(scope)
+        if match.name == "FULL":
+            inner = children(route)
+            return route_of(inner, {**scope, **child}) if inner else route
+        if match.name == "PARTIAL" and partial is None:
+            partial = route
+    return partial

@@ -1,0 +1,111 @@
+"""`ClassifiedRoutes`: every route says on itself whether it takes anybody, or the service does not start.
+
+    app = Starlette(routes=[PUBLIC(Route("/health", health)), PROTECTED(Mount("/runs", routes=[PROTECTED(Route(...)), ...]))])
+    served = ClassifiedRoutes(app, around=lambda app: NetworkMiddleware(RateLimitMiddleware(app, ...), ...))
+
+Works for any application that has `routes` as Starlette and FastAPI do. Decisions, and what was rejected:
+
+* The mark is on the route object, not on the function behind it: one function can be behind two routes.
+* A path is matched by the routes' own `matches`, on the scope as it is handed on: a second notion of paths would be a way round.
+* The class is decided first, for what stands between (limits by class), and enforced last, right before the application,
+  whatever else was put between or forgotten.
+* An unknown path is protected: strangers are told 401 and learn no paths. It never reaches the application, whose router would
+  redirect `/runs/` to `/runs`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from .access import UNKNOWN, Mark, RouteClass, Routed, classes_of, route_of
+from .asgi import App, Headers, Receive, Scope, Send, refuse
+from .blocked import Blocked, Observe, log_blocked
+from .scope import PEER, PRINCIPAL, ROUTE, Principal
+
+# Spellings that another reader of the same request would resolve to another path.
+_ODD = re.compile(r"[\x00-\x1f\x7f\\]|//|/\.\.?(?:/|\Z)")
+_CHALLENGE = ((b"www-authenticate", b"Bearer"),)
+MOST_REMEMBERED = 4096  # routes without parameters, by method: far more than a service has
+
+Around = Callable[[App], App]
+Refuse = Callable[[Scope, Send, int, Headers], Awaitable[None]]
+
+
+class Application(Protocol):
+    """An ASGI application with routes: Starlette's, FastAPI's, a router."""
+
+    @property
+    def routes(self) -> Sequence[Routed]: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None: ...
+
+
+def _nothing_between(app: App) -> App:
+    return app
+
+
+class ClassifiedRoutes:
+    """ASGI application in front of another. Raises Invalid for routes without a class, or with both.
+
+    `around` wraps what stands between the classification and the application: networks, limits, proofs.
+    `declared`: marks by path, beside those on the routes. `refusal` writes the answers 401, 403 and 404.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        around: Around = _nothing_between,
+        declared: Mapping[str, Mark] | None = None,
+        refusal: Refuse = refuse,
+        observe: Observe = log_blocked,
+    ) -> None:
+        self._app = app
+        self._classes = classes_of(app.routes, declared or {})
+        self._known: dict[tuple[str, str, str], RouteClass] = {}
+        self._refusal = refusal
+        self._observe = observe
+        self._between = around(self._enter)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            scope[ROUTE] = self._class_of(scope)
+        await self._between(scope, receive, send)
+
+    def _class_of(self, scope: Scope) -> RouteClass:
+        key = (scope["type"], scope.get("method", ""), scope["path"])
+        return self._known.get(key) or self._found(scope, key)
+
+    def _found(self, scope: Scope, key: tuple[str, str, str]) -> RouteClass:
+        if _ODD.search(scope["path"]):
+            return UNKNOWN
+        route = route_of(self._app.routes, scope)
+        # One that was added after the start has no class, and is as good as none.
+        found = self._classes.get(id(route), UNKNOWN)
+        # By the path alone only where the path is all that the choice took.
+        if found.path == scope["path"] and len(self._known) < MOST_REMEMBERED:
+            self._known[key] = found
+        return found
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The last step before the application."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        route: RouteClass = scope[ROUTE]
+        principal: Principal | None = scope.get(PRINCIPAL)
+        if route.access == "protected" and (principal is None or principal.anonymous):
+            await self._block(scope, send, 401, "nobody proved who asks", _CHALLENGE)
+        elif principal is not None and route.access == "protected" and not route.may(principal):
+            await self._block(scope, send, 403, f"{principal.kind} {principal.name} is not one of those who may")
+        elif route is UNKNOWN:
+            await self._refusal(scope, send, 404, ())
+        else:
+            await self._app(scope, receive, send)
+
+    async def _block(self, scope: Scope, send: Send, status: int, reason: str, headers: Headers = ()) -> None:
+        peer = scope.get(PEER)
+        self._observe(Blocked("route", status, reason, peer.ip if peer else None))
+        await self._refusal(scope, send, status, headers)

@@ -1,0 +1,288 @@
+"""Classified routes: none without a class, and no way round it for whoever has no proof, in bytes, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from reconciler.core.errors import Invalid
+from reconciler.edge import PROTECTED, PUBLIC, ClassifiedRoutes, NetworkMiddleware, Principal
+from reconciler.edge.asgi import App, Headers, Message, Receive, Scope, Send, answer
+from reconciler.edge.blocked import Blocked
+from reconciler.edge.headers import HeadersMiddleware
+from reconciler.edge.hosts import HostsMiddleware
+from reconciler.edge.network import NetworkRules
+from reconciler.edge.scope import PRINCIPAL
+from tests.server.serving import Served, served
+
+entered: list[str] = []
+
+
+async def endpoint(request: Request) -> PlainTextResponse:
+    entered.append(f"{request.method} {request.url.path}")
+    return PlainTextResponse("in")
+
+
+async def talk(websocket: WebSocket) -> None:
+    entered.append("websocket")
+    await websocket.accept()
+
+
+async def opaque(scope: Scope, receive: Receive, send: Send) -> None:
+    entered.append(f"opaque {scope['path']}")
+    await PlainTextResponse("in")(scope, receive, send)
+
+
+def application() -> Starlette:
+    everything = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]
+    return Starlette(
+        routes=[
+            PUBLIC(Route("/health", endpoint)),
+            PUBLIC(Mount("/static", app=opaque)),
+            PROTECTED(Route("/runs", endpoint, methods=everything)),
+            PROTECTED(Route("/runs/{run}", endpoint, methods=everything)),
+            PROTECTED(Route("/write", endpoint, methods=["POST"])),
+            PROTECTED(WebSocketRoute("/events", talk)),
+            PROTECTED(
+                Mount("/api", routes=[PROTECTED(Route("/plans", endpoint)), PROTECTED.by("vault:admin/*")(Route("/admin", endpoint))])
+            ),
+            PUBLIC(Mount("/open", routes=[PUBLIC(Route("/page", endpoint)), PROTECTED(Route("/inner", endpoint))])),
+            PROTECTED(Mount("/files", app=opaque)),
+        ]
+    )
+
+
+PROTECTED_PATHS = ("/runs", "/runs/7", "/api/plans", "/api/admin", "/open/inner", "/files/a", "/write")
+
+
+class As:
+    """Stands for a proof: whoever sends `X-Test-Principal` is it."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        name = dict(scope.get("headers", ())).get(b"x-test-principal")
+        if name is not None:
+            scope[PRINCIPAL] = Principal("vault", name.decode())
+        await self._app(scope, receive, send)
+
+
+@pytest.fixture
+def server() -> Iterator[Served]:
+    entered.clear()
+
+    def around(app: App) -> App:
+        return NetworkMiddleware(HostsMiddleware(As(app), ()), NetworkRules())
+
+    with served(HeadersMiddleware(ClassifiedRoutes(application(), around=around))) as one:
+        yield one
+
+
+def spellings(path: str) -> Iterator[str]:
+    """Ways to write a path that somebody takes for another, or for the same."""
+    first, _, rest = path[1:].partition("/")
+    yield path
+    yield from (f"{path}/", f"{path}//", f"/{path}", f"//{path}", f"{path}?x=1", f"{path}?", f"{path}#x")
+    yield from (path.replace("/", "%2F"), "/" + path[1:].replace("/", "%2f"), f"/%2e{path}", f"/%2e%2e{path}")
+    yield from (f"/.{path}", f"/..{path}", f"/x/..{path}", f"/health/..{path}", f"/static/..{path}", f"/static/%2e%2e{path}")
+    yield from (f"{path};x", f"{path};/health", f"/health;{path}", f"{path}%3bx", f"{path}%00", f"{path}%0a", f"{path}%20", f"{path}%09")
+    yield from (path.upper(), path.title(), f"/%{ord(path[1]):02x}{path[2:]}", f"/%25{ord(path[1]):02x}{path[2:]}", path.replace("/", "\\"))
+    yield from (
+        f"{path}.json",
+        f"{path}/.",
+        f"{path}/..",
+        f"{path}/health",
+        f"/{first}/./{rest}",
+        f"{path}%c0%ae",
+        f"{path}%ff",
+        f"{path}%e2%80%ae",
+    )
+
+
+HEADERS = (
+    "X-HTTP-Method-Override: GET",
+    "X-Original-URL: /health",
+    "X-Rewrite-URL: /health",
+    "X-Forwarded-For: 127.0.0.1",
+    "X-Forwarded-Prefix: /health",
+    "X-Forwarded-User: admin",
+    "X-Client-Cert: -----BEGIN CERTIFICATE-----",
+    "X-Forwarded-Client-Cert: URI=spiffe://genesis/admin",
+    "X-SSL-Client-Verify: SUCCESS",
+    "Authorization: Bearer",
+    "Authorization: Basic YWRtaW46YWRtaW4=",
+    "Authorization: Negotiate x",
+    "Cookie: session=admin",
+    "reconciler.principal: vault:admin",
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Content-Type: application/x-www-form-urlencoded",
+)
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND")
+
+
+@pytest.mark.parametrize("path", PROTECTED_PATHS)
+def test_a_protected_route_is_not_reached_without_proof_however_it_is_asked_for(server: Served, path: str) -> None:
+    # Under the public mount, what follows is its own, dots and all: the server does not resolve them.
+    asked = [("GET", spelling, "") for spelling in spellings(path) if not spelling.startswith("/static/") or ".." in spelling]
+    asked += [(method, path, "") for method in METHODS] + [("GET", path, header) for header in HEADERS]
+    asked += [("POST", path, header) for header in HEADERS] + [("GET", f"http://localhost:{server.port}{path}", "")]
+    answers = {one: server.ask(one[1], *([one[2]] if one[2] else []), method=one[0]).status for one in asked}
+    assert {one: status for one, status in answers.items() if not 400 <= status < 500} == {}
+    assert entered == []
+
+
+def test_the_same_routes_are_reached_with_a_proof(server: Served) -> None:
+    statuses = {
+        path: server.ask(path, "X-Test-Principal: admin/1", method="POST" if path == "/write" else "GET").status for path in PROTECTED_PATHS
+    }
+    assert statuses == dict.fromkeys(PROTECTED_PATHS, 200)
+    assert len(entered) == len(PROTECTED_PATHS)
+
+
+def test_public_routes_are_reached_by_anybody(server: Served) -> None:
+    for path in ("/health", "/static/a.css", "/open/page"):
+        assert server.ask(path).status == 200
+    assert server.ask("/health", method="POST").status == 405
+
+
+def test_strangers_cannot_tell_paths_that_exist_from_others(server: Served) -> None:
+    answers = [server.ask(path) for path in ("/runs", "/nothing", "/api/plans", "/api/nothing", "/open/nothing", "/runs/", "/files/x")]
+    assert {(answer.status, answer.body) for answer in answers} == {(401, b'{"error": "not authenticated"}')}
+    assert {tuple(sorted(set(answer.headers) - {"date"})) for answer in answers} == {tuple(sorted(set(answers[0].headers) - {"date"}))}
+    assert server.ask("/nothing", "X-Test-Principal: admin/1").status == 404
+    assert server.ask("/runs/", "X-Test-Principal: admin/1").status == 404, "no redirect to /runs"
+
+
+def test_a_route_may_be_for_some_principals_alone(server: Served) -> None:
+    assert server.ask("/api/admin", "X-Test-Principal: guest/1").status == 403
+    assert server.ask("/api/admin", "X-Test-Principal: admin/1").status == 200
+    assert server.ask("/api/plans", "X-Test-Principal: guest/1").status == 200
+    assert entered == ["GET /api/admin", "GET /api/plans"]
+
+
+def test_a_websocket_is_closed_without_proof_and_opened_with_one() -> None:
+    entered.clear()
+    app = ClassifiedRoutes(application(), around=As)
+
+    async def said(headers: list[tuple[bytes, bytes]], path: str) -> list[str]:
+        sent: list[str] = []
+
+        async def receive() -> Message:
+            return {"type": "websocket.connect"}
+
+        async def send(message: Message) -> None:
+            sent.append(message["type"])
+
+        await app({"type": "websocket", "path": path, "root_path": "", "headers": headers}, receive, send)
+        return sent
+
+    assert asyncio.run(said([], "/events")) == ["websocket.close"]
+    assert asyncio.run(said([], "/nothing")) == ["websocket.close"]
+    assert entered == []
+    assert asyncio.run(said([(b"x-test-principal", b"admin/1")], "/events"))[0] == "websocket.accept"
+    assert asyncio.run(said([(b"x-test-principal", b"admin/1")], "/nothing")) == ["websocket.close"]
+
+
+def refused(*routes: Any, **options: Any) -> str:
+    with pytest.raises(Invalid) as caught:
+        ClassifiedRoutes(Router(routes=list(routes)), **options)
+    return str(caught.value)
+
+
+def test_a_route_without_a_class_or_with_both_is_no_start() -> None:
+    assert "/a: carries neither PUBLIC nor PROTECTED" in refused(Route("/a", endpoint))
+    assert "/a: carries both" in refused(PUBLIC(PROTECTED(Route("/a", endpoint))))
+    assert "/a: carries neither" in refused(WebSocketRoute("/a", talk))
+    assert "/a: carries neither" in refused(Mount("/a", app=opaque))
+    assert "/a/b: carries neither" in refused(PROTECTED(Mount("/a", routes=[Route("/b", endpoint)])))
+    assert "/a/b: is PUBLIC inside" in refused(PROTECTED(Mount("/a", routes=[PUBLIC(Route("/b", endpoint))])))
+    assert "chosen by something else than a path" in refused(PUBLIC(Host("a.example.com", app=opaque)))
+    both = refused(Route("/a", endpoint), Route("/b", endpoint))
+    assert "/a:" in both, "everything at once"
+    assert "/b:" in both, "everything at once"
+
+
+def test_a_function_behind_two_routes_has_two_classes() -> None:
+    app = ClassifiedRoutes(Router(routes=[PUBLIC(Route("/open", endpoint)), PROTECTED(Route("/closed", endpoint))]))
+    with served(app) as server:
+        assert (server.ask("/open").status, server.ask("/closed").status) == (200, 401)
+
+
+def test_what_is_declared_classifies_and_cannot_contradict() -> None:
+    declared = {"/health": PUBLIC, "/metrics": PROTECTED.by("certificate:spiffe://genesis/*")}
+    routes = [Route("/health/live", endpoint), Route("/metrics", endpoint)]
+    with served(ClassifiedRoutes(Router(routes=routes), declared=declared, around=As)) as server:
+        assert server.ask("/health/live").status == 200
+        assert server.ask("/metrics").status == 401
+        assert server.ask("/metrics", "X-Test-Principal: spiffe://genesis/x").status == 403, "a Vault token of that name"
+    assert "carries both" in refused(PROTECTED(Route("/metrics", endpoint)), declared={"/metrics": PUBLIC})
+    assert "carries neither" in refused(Route("/healthy", endpoint), declared={"/health": PUBLIC})
+    nearer = {"/a": PROTECTED, "/a/b": PUBLIC}
+    ClassifiedRoutes(Router(routes=[PUBLIC(Route("/a/b", endpoint)), PROTECTED(Route("/a/c", endpoint))]), declared=nearer)
+
+
+def test_a_route_that_is_added_later_is_as_good_as_none() -> None:
+    entered.clear()
+    app = Router(routes=[PUBLIC(Route("/health", endpoint))])
+    classified = ClassifiedRoutes(app)
+    app.routes.append(PUBLIC(Route("/late", endpoint)))
+    with served(classified) as server:
+        assert server.ask("/late").status == 401
+    assert entered == []
+
+
+def test_the_class_is_enforced_last_and_known_first() -> None:
+    """Whatever stands between sees the class, and cannot lose it."""
+    seen: list[Any] = []
+    told: list[Blocked] = []
+
+    def between(app: App) -> App:
+        async def look(scope: Scope, receive: Receive, send: Send) -> None:
+            seen.append(scope.get("reconciler.route"))
+            await app(scope, receive, send)
+
+        return look
+
+    with served(ClassifiedRoutes(application(), around=between, observe=told.append)) as server:
+        server.ask("/runs/7")
+    assert [(route.path, route.access) for route in seen if route] == [("/runs/{run}", "protected")]
+    assert [(one.by, one.status) for one in told] == [("route", 401)]
+
+
+def test_pages_may_draw_refusals_in_their_own_way() -> None:
+    async def drawn(scope: Scope, send: Send, status: int, headers: Headers) -> None:
+        await answer(send, status, f"drawn for {scope['path']}".encode(), headers)
+
+    with served(ClassifiedRoutes(application(), refusal=drawn)) as server:
+        answered = server.ask("/runs")
+    assert (answered.status, answered.body) == (401, b"drawn for /runs")
+    assert answered.headers["www-authenticate"] == "Bearer"
+
+
+def test_every_answer_has_the_headers_that_browsers_go_by(server: Served) -> None:
+    for path in ("/health", "/runs", "/nothing", "/%00"):
+        headers = server.ask(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cache-control"] == "no-store"
+        assert "strict-transport-security" not in headers, "not in the clear"
+        assert "server" not in headers
+
+
+def test_errors_are_in_json(server: Served) -> None:
+    assert json.loads(server.ask("/runs").body) == {"error": "not authenticated"}
+    assert server.ask("/runs").headers["www-authenticate"] == "Bearer"
