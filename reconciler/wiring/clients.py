@@ -111,7 +111,8 @@ class ClientPool:
         transport = (hasty if self._hasty else Transport)(connection)
         auth = Auth() if self._administrator else getattr(declared.auth, self._purpose)
         login = Login(transport, auth, self._environ, marks=self._marks)
-        client = connect(transport, login.token)
+        # A service outlives its token; a run does not: who revokes the token of a run means to stop it.
+        client = connect(transport, login.token, refused=login.forget) if self._hasty else connect(transport, login.token)
         self._open.callback(client.close)
         self._open.callback(login.close)
         return client

@@ -108,6 +108,37 @@ def test_login_by_approle_is_made_once_and_revoked_at_the_end(vault: VaultClient
     assert tokens(vault) == before
 
 
+def test_a_login_whose_token_was_revoked_is_made_anew_where_that_is_wanted(
+    vault: VaultClient, approle: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.backends.vault.validity.KNOWN_SECONDS", 0)
+    login = Login(vault.transport, Auth(method="approle"), approle)
+    client = connect(vault.transport, login.token, refused=login.forget)
+    first = login.token()
+    with pytest.raises(Denied):  # which is no reason to think ill of the token
+        client.read("sys/mounts")
+    assert login.token() == first
+    vault.write("auth/token/revoke", {"token": first})
+    with pytest.raises(BackendError, match="the Vault token is not valid"):
+        client.read("auth/token/lookup-self")
+    assert client.read("auth/token/lookup-self")
+    assert login.token() != first
+
+
+def test_a_token_that_another_process_puts_into_a_file_is_read_again_when_the_first_is_over(vault: VaultClient, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    first, second = (vault.write("auth/token/create", {"ttl": "5m"})["auth"]["client_token"] for _ in range(2))
+    file.write_text(first)
+    login = Login(vault.transport, Auth(token=f"file:{file}"), {})
+    client = connect(vault.transport, login.token, refused=login.forget)
+    assert client.read("auth/token/lookup-self")
+    file.write_text(second)
+    vault.write("auth/token/revoke", {"token": first})
+    with pytest.raises(BackendError, match="the Vault token is not valid"):
+        client.read("auth/token/lookup-self")
+    assert (client.read("auth/token/lookup-self") or {})["id"] == second
+
+
 def test_credentials_may_lie_in_files(vault: VaultClient, approle: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "secret-id").write_text(approle["VAULT_SECRET_ID"] + "\n")
     auth = Auth(method="approle", mount="approle/", role_id=approle["VAULT_ROLE_ID"], secret_id=f"file:{tmp_path}/secret-id")

@@ -18,7 +18,7 @@ from .health import HEALTH, ServerHealth, server_health
 from .parallel import in_parallel
 from .pool import Gate, Request, always_open
 from .transport import Transport
-from .validity import check_token, looks_invalid
+from .validity import Refused, Tokens, looks_invalid, nobody_cares
 from .wire import Answer
 
 MIN_WIDTH = 16  # threads for reads in bulk; more gain nothing on loopback, where the interpreter is the limit
@@ -44,13 +44,13 @@ class Listing(NamedTuple):
 class _Once:
     """What a run reads once: mounts by kind and namespace, the server's version, the threads. Shared by siblings."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused: Refused = nobody_cares) -> None:
         self.lock = threading.RLock()
         self.mounts: dict[tuple[str, str], Mapping[str, Mapping[str, Any]] | None] = {}
         self.about: tuple[str, str] | None = None
         self.executor: ThreadPoolExecutor | None = None
         self.width = MIN_WIDTH
-        self.valid: set[str] = set()  # tokens that the server knows
+        self.tokens = Tokens(refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ class VaultClient:
         if answer.status >= 300:
             words = server_words(answer.body, sent)
             if answer.status == 403 and looks_invalid(words):
-                self._check_token()
+                self._once.tokens.check(self.transport, self.token(), self._full_namespace)
             raise refusal(method, path, answer.status, words, capability)
         if not answer.body:
             return {}
@@ -247,12 +247,6 @@ class VaultClient:
         inner = whole.get("data")
         return inner if isinstance(inner, dict) else whole
 
-    def _check_token(self) -> None:
-        token = self.token()
-        if token not in self._once.valid:  # asked once: whole mounts may be closed to a valid token
-            check_token(self.transport, token, self._full_namespace)
-            self._once.valid.add(token)
-
     def close(self) -> None:
         """End the threads and connections, of siblings too."""
         self.transport.close()
@@ -260,9 +254,9 @@ class VaultClient:
             self._once.executor.shutdown(wait=False, cancel_futures=True)
 
 
-def connect(transport: Transport, token: str | Callable[[], str], gate: Gate = always_open) -> VaultClient:
-    """Return a client of the instance's own namespace."""
-    return VaultClient(transport, token if callable(token) else lambda: token, gate=gate)
+def connect(transport: Transport, token: str | Callable[[], str], gate: Gate = always_open, refused: Refused = nobody_cares) -> VaultClient:
+    """Return a client of the instance's own namespace. `refused` is told of a token that the server does not know (any more)."""
+    return VaultClient(transport, token if callable(token) else lambda: token, gate=gate, _once=_Once(refused))
 
 
 def _quoted(path: str) -> str:

@@ -76,6 +76,13 @@ class Login:
                 self._renew(self._own)
             return self._token
 
+    def forget(self, token: str) -> None:
+        """Log in anew next time: the server does not know this token any more."""
+        with self._lock:
+            if token == self._token:
+                self._own = self._child = None
+                self._token = ""
+
     def _begin(self) -> None:
         own = self._look_up() if self._given else self._log_in()
         self._lasts = own.until - self._clock()
