@@ -1,0 +1,37 @@
+"""What proves people to the server by Vault: a token is whose Vault says it is, and what that person may is asked there too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from reconciler.core.errors import Unavailable
+from reconciler.edge.tokens import LookUp, vault_principal
+
+if TYPE_CHECKING:
+    from reconciler.backends.vault.transport import Transport
+    from reconciler.edge.scope import Principal
+
+_PATH = "auth/token/lookup-self"
+_UNKNOWN = (400, 403, 404)  # no such token, one that may not even look at itself, no such namespace
+
+
+def looked_up_in(transport: Transport) -> LookUp:
+    """What asks an instance whose a token is. The transport should be a hasty one: somebody waits."""
+
+    async def look_up(token: str) -> Principal | None:
+        return await asyncio.to_thread(_whose, transport, token)
+
+    return look_up
+
+
+def _whose(transport: Transport, token: str) -> Principal | None:
+    from reconciler.backends.vault.pool import Request
+
+    answer = transport.send(Request("GET", _PATH, _PATH, token, transport.pool.connection.namespace))
+    if answer.status in _UNKNOWN:
+        return None
+    if answer.status != 200:
+        raise Unavailable(f"{transport.address}: answers {answer.status} to {_PATH}", path=_PATH, status=answer.status)
+    return vault_principal(json.loads(answer.body)["data"], token)
