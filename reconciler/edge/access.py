@@ -15,6 +15,7 @@ from .scope import Principal
 Access = Literal["public", "protected"]
 R = TypeVar("R")
 
+_PATH_MATCHERS = ("starlette.routing", "fastapi.routing")
 _MARKS = "reconciler_marks"  # an attribute of the route object
 
 
@@ -125,3 +126,8 @@ def route_of(routes: Iterable[Routed], scope: Scope) -> Routed | None:
         if match.name == "PARTIAL" and partial is None:
             partial = route
     return partial
+
+
+def by_path_alone(routes: Iterable[Routed]) -> bool:
+    """Whether routes are chosen by type, method and path and nothing else, as those of Starlette and FastAPI are."""
+    return all(type(route).matches.__module__ in _PATH_MATCHERS and by_path_alone(children(route)) for route in routes)

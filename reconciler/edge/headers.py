@@ -22,13 +22,13 @@ _ALWAYS = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # with `no-referrer`, browsers send forms of our own with `Origin: null`
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
 _FALLBACK = (b"cache-control", b"no-store")  # a file that never changes may say otherwise
-_SECURE = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")  # a year
+_SECURE = (b"strict-transport-security", b"max-age=31536000")  # a year
 _OURS = frozenset(name for name, _ in (*_ALWAYS, _SECURE))
 
 

@@ -12,7 +12,7 @@ from .blocked import Blocked, Observe, log_blocked
 from .countries import Country
 from .network_spec import NetworkSpec
 from .networks import Networks, networks_of, plain_address
-from .proxies import FORWARDED_FOR, FORWARDED_PROTO, Garbage, client_behind, is_told, scheme_behind
+from .proxies import FORWARDED_FOR, FORWARDED_PROTO, Garbage, Harmless, client_behind, is_told, scheme_behind
 from .scope import PEER, Address, PeerAddress
 
 REMEMBERED = 4096  # addresses whose verdict is kept: a flood of others costs each of them one more look, and no memory
@@ -89,6 +89,7 @@ class NetworkMiddleware:
         self._rules = rules
         self._plaintext = plaintext
         self._observe = observe
+        self._harmless = Harmless()
         self._direct: Callable[[str], _Direct] = lru_cache(REMEMBERED)(self._look)
         self._wrong: Callable[[Address], str] = lru_cache(REMEMBERED)(rules.wrong_with)
 
@@ -122,7 +123,7 @@ class NetworkMiddleware:
     def _peer(self, direct: _Direct, scope: Scope) -> PeerAddress:
         """Who sent it. Raises Garbage for what no proxy writes. What strangers say of themselves goes."""
         if not direct.trusted:
-            if any(is_told(name) for name, _ in scope["headers"]):
+            if not self._harmless.all([name for name, _ in scope["headers"]]):
                 scope["headers"] = [(name, value) for name, value in scope["headers"] if not is_told(name)]
             return PeerAddress(direct.ip)
         peer = client_behind(direct.ip, header_values(scope, FORWARDED_FOR), self._rules.proxies)

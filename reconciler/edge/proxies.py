@@ -12,6 +12,7 @@ from .networks import Networks, plain_address
 from .scope import Address, PeerAddress
 
 MOST_HOPS = 16
+MOST_NAMES, LONGEST_NAME = 1024, 64  # of headers, kept in memory: strangers can fill no more
 LONGEST_HOP = 64  # bytes: an IPv6 address in brackets, and a port
 FORWARDED_FOR = b"x-forwarded-for"
 FORWARDED_PROTO = b"x-forwarded-proto"
@@ -95,6 +96,24 @@ def scheme_behind(direct: str, forwarded: Sequence[bytes]) -> str:
         raise Garbage("a scheme is neither http nor https")
     secure = said == b"https"
     return ("wss" if secure else "ws") if direct in ("ws", "wss") else ("https" if secure else "http")
+
+
+class Harmless:
+    """Tells headers of strangers that may stay. Names that were seen are known again at once: a request has a dozen, always the same."""
+
+    def __init__(self) -> None:
+        self._names: set[bytes] = set()
+
+    def all(self, names: list[bytes]) -> bool:
+        """Whether none of the names is one that only a proxy may send."""
+        if self._names.issuperset(names):
+            return True
+        new = [name for name in names if name not in self._names]
+        if any(map(is_told, new)):
+            return False
+        if len(self._names) < MOST_NAMES:
+            self._names.update(name for name in new if len(name) <= LONGEST_NAME)
+        return True
 
 
 def is_told(name: bytes) -> bool:

@@ -19,7 +19,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from .access import UNKNOWN, Mark, RouteClass, Routed, classes_of, route_of
+from .access import UNKNOWN, Mark, RouteClass, Routed, by_path_alone, classes_of, route_of
 from .asgi import App, Headers, Receive, Scope, Send, refuse
 from .blocked import Blocked, Observe, log_blocked
 from .scope import PEER, PRINCIPAL, ROUTE, Principal
@@ -27,9 +27,10 @@ from .scope import PEER, PRINCIPAL, ROUTE, Principal
 # Spellings that another reader of the same request would resolve to another path.
 _ODD = re.compile(r"[\x00-\x1f\x7f\\]|//|/\.\.?(?:/|\Z)")
 _CHALLENGE = ((b"www-authenticate", b"Bearer"),)
-MOST_REMEMBERED = 4096  # routes without parameters, by method: far more than a service has
+MOST_KNOWN, LONGEST_KNOWN = 4096, 256  # paths whose class is kept, and their length: strangers can fill no more
 
 Around = Callable[[App], App]
+Asked = tuple[str, str, str, str]
 Refuse = Callable[[Scope, Send, int, Headers], Awaitable[None]]
 
 
@@ -64,7 +65,8 @@ class ClassifiedRoutes:
     ) -> None:
         self._app = app
         self._classes = classes_of(app.routes, declared or {})
-        self._known: dict[tuple[str, str, str], RouteClass] = {}
+        self._known: dict[Asked, RouteClass] = {}
+        self._lasting = by_path_alone(app.routes)
         self._refusal = refusal
         self._observe = observe
         self._between = around(self._enter)
@@ -75,17 +77,18 @@ class ClassifiedRoutes:
         await self._between(scope, receive, send)
 
     def _class_of(self, scope: Scope) -> RouteClass:
-        key = (scope["type"], scope.get("method", ""), scope["path"])
+        key = (scope["type"], scope.get("method", ""), scope.get("root_path", ""), scope["path"])
         return self._known.get(key) or self._found(scope, key)
 
-    def _found(self, scope: Scope, key: tuple[str, str, str]) -> RouteClass:
+    def _found(self, scope: Scope, key: Asked) -> RouteClass:
         if _ODD.search(scope["path"]):
             return UNKNOWN
         route = route_of(self._app.routes, scope)
         # One that was added after the start has no class, and is as good as none.
         found = self._classes.get(id(route), UNKNOWN)
-        # By the path alone only where the path is all that the choice took.
-        if found.path == scope["path"] and len(self._known) < MOST_REMEMBERED:
+        if self._lasting and len(scope["path"]) <= LONGEST_KNOWN:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
             self._known[key] = found
         return found
 

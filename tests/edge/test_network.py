@@ -22,7 +22,7 @@ from reconciler.edge.hosts import HostsMiddleware
 from reconciler.edge.network import NetworkMiddleware, NetworkRules, network_rules
 from reconciler.edge.network_spec import NetworkSpec
 from reconciler.edge.networks import Networks, networks_of, plain_address, plain_network
-from reconciler.edge.proxies import MOST_HOPS, Garbage, client_behind, is_told
+from reconciler.edge.proxies import MOST_HOPS, MOST_NAMES, Garbage, Harmless, client_behind, is_told
 from tests.server.serving import Recorder, Served, served
 
 PROXY, STRANGER = "127.0.0.2", "127.0.0.3"
@@ -315,3 +315,19 @@ def test_what_a_client_writes_before_its_own_address_never_counts(forged: list[s
 @given(st.text(st.sampled_from("abcdefxyz-_"), max_size=30))
 def test_underscores_are_no_way_round(name: str) -> None:
     assert is_told(name.encode()) == is_told(name.replace("_", "-").encode())
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20).map(bytes.lower), max_size=50))
+def test_headers_that_were_seen_do_not_hide_others(names: list[bytes]) -> None:
+    harmless = Harmless()
+    for _ in range(2):
+        assert harmless.all(names) == (not any(map(is_told, names)))
+        assert not harmless.all([*names, b"x-forwarded-user"])
+
+
+def test_strangers_fill_no_memory_with_names_of_headers() -> None:
+    harmless = Harmless()
+    for number in range(5000):
+        assert harmless.all([b"x-%d" % number, b"x" * 10_000])
+    assert len(harmless._names) <= MOST_NAMES
+    assert not harmless.all([b"x-1", b"x-real-ip"])

@@ -11,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
+from starlette.routing import Host, Match, Mount, Route, Router, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from reconciler.core.errors import Invalid
@@ -21,6 +21,7 @@ from reconciler.edge.blocked import Blocked
 from reconciler.edge.headers import HeadersMiddleware
 from reconciler.edge.hosts import HostsMiddleware
 from reconciler.edge.network import NetworkRules
+from reconciler.edge.routes import MOST_KNOWN
 from reconciler.edge.scope import PRINCIPAL
 from tests.server.serving import Served, served
 
@@ -241,6 +242,42 @@ def test_a_route_that_is_added_later_is_as_good_as_none() -> None:
     assert entered == []
 
 
+def test_classes_are_remembered_only_where_the_path_decides() -> None:
+    class ByHeader(Route):
+        def matches(self, scope: Any) -> Any:
+            return super().matches(scope) if (b"x-old", b"1") in scope["headers"] else (Match.NONE, {})
+
+    app = Router(routes=[PUBLIC(ByHeader("/x", endpoint)), PROTECTED(Route("/x", endpoint))])
+    with served(ClassifiedRoutes(app)) as server:
+        assert [server.ask("/x", "X-Old: 1").status, server.ask("/x").status, server.ask("/x", "X-Old: 1").status] == [200, 401, 200]
+
+
+def test_strangers_fill_no_memory_with_paths() -> None:
+    entered.clear()
+    classified = ClassifiedRoutes(application())
+
+    async def ask(path: str) -> int:
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "headers": [], "scheme": "http", "server": ("a", 1)}
+        await classified(scope, nothing, send)
+        return int(sent[0]["status"])
+
+    async def nothing() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def story() -> set[int]:
+        return {await ask(f"/runs/{number}") for number in range(MOST_KNOWN + 100)} | {await ask("/runs/" + "x" * 100_000)}
+
+    assert asyncio.run(story()) == {401}
+    assert len(classified._known) <= MOST_KNOWN
+    assert sum(len(key[3]) for key in classified._known) < 100_000
+    assert entered == []
+
+
 def test_the_class_is_enforced_last_and_known_first() -> None:
     """Whatever stands between sees the class, and cannot lose it."""
     seen: list[Any] = []
@@ -277,7 +314,7 @@ def test_every_answer_has_the_headers_that_browsers_go_by(server: Served) -> Non
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
         assert headers["cache-control"] == "no-store"
         assert "strict-transport-security" not in headers, "not in the clear"
         assert "server" not in headers

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from reconciler.core.errors import Usage
 from reconciler.server import protocol
@@ -148,7 +149,12 @@ def test_files_that_are_not_what_they_should_be_are_named(tmp_path: Path, ca: Pa
     empty.write_text("")
     leaf = tmp_path / "leaf.pem"
     leaf.write_text(issue(ca).pem)
+    locked = tmp_path / "locked.key"
+    locked.write_bytes(
+        issue(ca).key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a password that nobody is asked for"))
+    )
     for files, words in {
+        (cert, locked): "no certificate and its key",
         (cert, other_key): "no certificate and its key",
         (tmp_path / "absent", key): "No such file",
         (cert, key, empty): "no certificates to verify clients by",
