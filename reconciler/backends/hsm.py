@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # an extra: only who has an HSM needs it
 _NONCE_BYTES = 12
 _TAG_BITS = 128
 _SESSIONS = threading.Lock()  # a module may be opened once a process, and few are safe in threads
+_REFUSED: set[tuple[str, str, str]] = set()
+"""Module, token and PIN that do not go together. Tokens lock themselves for good after a few wrong PINs, so none is tried twice."""
 
 
 class Hsm(NamedTuple):
@@ -68,7 +70,10 @@ class Hsm(NamedTuple):
             from pkcs11 import exceptions as raised
         except ImportError:
             raise BackendError("the package python-pkcs11 is needed for an HSM (pip install 'reconciler[hsm]')", path=self.module) from None
+        told = f"{where} does not take the PIN (it is not tried again, or the token would lock itself: correct it and start anew)"
         with _SESSIONS:
+            if (self.module, self.token, self.pin) in _REFUSED:
+                raise Denied(told, path=self.token, capability="login")
             try:
                 library = pkcs11.lib(self.module)
             except (raised.PKCS11Error, RuntimeError):
@@ -78,7 +83,8 @@ class Hsm(NamedTuple):
                 with token.open(rw=writing, user_pin=self.pin) as session:
                     yield session
             except (raised.PinIncorrect, raised.PinInvalid, raised.PinLenRange, raised.PinLocked):
-                raise Denied(f"{where} does not take the PIN", path=self.token, capability="login") from None
+                _REFUSED.add((self.module, self.token, self.pin))
+                raise Denied(told, path=self.token, capability="login") from None
             except raised.NoSuchToken:
                 raise Unavailable(f"{where} is not there (check its label, and that the device is connected)", path=self.token) from None
             except raised.NoSuchKey:

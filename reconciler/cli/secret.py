@@ -153,6 +153,26 @@ def delete(settings: Settings, path: str, version: str | None, yes: bool, store:
             click.echo(found.done)
 
 
+@secret.command()
+@output
+@click.pass_obj
+def stores(settings: Settings, output: str) -> None:
+    """Show the stores, in the order in which they are read, and ask each how it is. Exits 1 where one is not well."""
+    from reconciler.cli.output import say, say_json
+    from reconciler.report.secrets import stores_text
+    from reconciler.wiring.stores import secret_client
+
+    with secret_client(settings) as client:
+        found = client.health()
+        written = client.written()
+    rows: list[dict[str, Any]] = [
+        {"store": one.store, "read": place, "written": one.store in written, "problem": one.problem} for place, one in enumerate(found, 1)
+    ]
+    say_json(rows) if output == "json" else say(stores_text(rows), settings)
+    if any(one.problem for one in found):
+        sys.exit(1)
+
+
 @secret.command("exec", cls=WithCommand)
 @click.argument("secrets", nargs=-1, required=True, metavar="[NAME=]PATH[#KEY]...")
 @store

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.core import stores as declared
-from reconciler.core.errors import Missing, ReconcilerError, Usage
+from reconciler.core.errors import Invalid, Missing, ReconcilerError, Usage
 from reconciler.core.secret import Secret
 from reconciler.desired.environments import Environment, read_environment
-from reconciler.desired.git import Repository
+from reconciler.desired.tree import ENVIRONMENTS, MAX_FILE_BYTES, YAML_SUFFIXES, Tree, too_large
 from reconciler.secrets.client import SecretClient
 from reconciler.secrets.source_local import Local
 from reconciler.secrets.store import SecretStore, Version
@@ -38,7 +39,8 @@ def secret_client(settings: Settings) -> SecretClient:
 
 def secret_client_at(repo: Path, environment: str | None) -> SecretClient:
     """The same for a program: what `SecretClient.from_environment` does."""
-    return secret_client(gather(repo, environment, None, "text"))
+    given = gather(repo, environment, None, "text")
+    return secret_client(replace(given, environment=given.environment or given.environ.get("RECONCILE_ENV", "")))
 
 
 class Removal(NamedTuple):
@@ -143,7 +145,20 @@ def store_of(settings: Settings, environment: Environment, clients: ClientPool, 
 
 
 def _environment(settings: Settings) -> Environment:
-    return read_environment(Repository(settings.repo).read_work_tree(), settings.environment or None)
+    """As it lies on the disk: a service that reads secrets has the environment's file, and neither git nor a repository."""
+    folder = (settings.repo / ENVIRONMENTS).resolve()
+    files: dict[str, bytes] = {}
+    try:
+        for file in sorted(folder.glob("*")):
+            # Links are followed within the folder, as Kubernetes mounts files; elsewhere they could show any file in an error.
+            if file.suffix in YAML_SUFFIXES and file.is_file() and file.resolve().is_relative_to(folder):
+                path, size = f"{ENVIRONMENTS}{file.name}", file.stat().st_size
+                if size > MAX_FILE_BYTES:
+                    raise Invalid([too_large(path, size)])
+                files[path] = file.read_bytes()
+    except OSError as error:
+        raise Usage(f"{error.filename}: {error.strerror}") from None
+    return read_environment(Tree(files), settings.environment or None)
 
 
 def _slot(slot: declared.Slot, settings: Settings, environment: Environment, clients: ClientPool) -> Slot:

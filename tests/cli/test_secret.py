@@ -15,6 +15,7 @@ import boto3
 import pytest
 
 from reconciler.backends.vault.client import VaultClient
+from reconciler.core.errors import Usage
 from reconciler.secrets import SecretClient
 from tests.cli.site import RECONCILE, Ran, Site
 
@@ -408,6 +409,47 @@ def test_library_reads_what_the_command_line_wrote(shop: Site, monkeypatch: pyte
         assert client.get("api_keys/claude")["value"] == CANARY
         client.put("api_keys/other", {"value": "x"})
     assert shop.run("secret", "get", "api_keys/other").out == "x\n"
+
+
+def test_library_needs_the_environments_file_and_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service has the file mounted, by way of links within its folder."""
+    folder = tmp_path / "desired-state" / "environments"
+    (folder / "..data").mkdir(parents=True)
+    text = ENVIRONMENT.format(order="files", write="primary")
+    (folder / "..data" / "prod.yaml").write_text(text)
+    (folder / "prod.yaml").symlink_to("..data/prod.yaml")
+    (tmp_path / "elsewhere.yaml").write_text("project: other\n")
+    (folder / "staging.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("STORE_PASSPHRASE", PHRASE)
+    with SecretClient.from_environment(tmp_path) as client:
+        client.put("api_keys/claude", {"value": CANARY})
+    monkeypatch.setenv("RECONCILE_ENV", "prod")
+    with SecretClient.from_environment(tmp_path) as client:
+        assert client.get("api_keys/claude")["value"] == CANARY
+    monkeypatch.setenv("RECONCILE_ENV", "staging")
+    with pytest.raises(Usage, match="there is no environment 'staging'"):
+        SecretClient.from_environment(tmp_path)
+    with pytest.raises(Usage, match="declares no environment"):
+        SecretClient.from_environment(tmp_path / "nowhere")
+
+
+def test_stores_are_shown_with_how_they_are(shop: Site) -> None:
+    declare(shop, "vault, aws", write="dual")
+    ran = shop.run("secret", "stores", "-o", "json")
+    assert (ran.code, ran.json) == (
+        0,
+        [
+            {"store": "vault", "read": 1, "written": True, "problem": ""},
+            {"store": "aws", "read": 2, "written": True, "problem": ""},
+        ],
+    )
+    declare(shop)
+    ran = shop.run("secret", "stores", VAULT_ADDR="http://127.0.0.1:1")
+    assert ran.code == 1
+    assert "the connection was refused" in ran.out
+    assert ran.out.splitlines()[1:] == ["aws    read 2nd  -        well", "files  read 3rd  -        well"]
+    assert ran.out.startswith("vault  read 1st  written  ")
 
 
 def test_no_value_is_in_any_log_error_or_file(shop: Site, moto: str) -> None:

@@ -44,20 +44,26 @@ def kms_slot(aws: AwsClient) -> KmsSlot:
     return KmsSlot("kms", lambda: aws, key)
 
 
+def new_token(label: str, pin: str) -> None:
+    tool = shutil.which("softhsm2-util")
+    assert tool
+    made = [tool, "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", "5678"]
+    subprocess.run(made, check=True, capture_output=True, env=dict(os.environ))
+
+
 @pytest.fixture(scope="session")
 def hsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hsm]:
     """A key in a token of SoftHSM."""
     module = next((file for file in SOFTHSM if file.exists()), None)
-    tool = shutil.which("softhsm2-util")
-    if module is None or tool is None:
+    if module is None or shutil.which("softhsm2-util") is None:
         pytest.skip("SoftHSM is not installed (apt-get install softhsm2)")
     folder = tmp_path_factory.mktemp("softhsm")
     (folder / "tokens").mkdir()
     (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n")
     patch = pytest.MonkeyPatch()
     patch.setenv("SOFTHSM2_CONF", str(folder / "softhsm2.conf"))
-    made = [tool, "--init-token", "--free", "--label", "reconciler", "--pin", "1234", "--so-pin", "5678"]
-    subprocess.run(made, check=True, capture_output=True, env=dict(os.environ))
+    new_token("reconciler", "1234")
+    new_token("cautious", "1111")
     key = Hsm(str(module), "reconciler", "store", "1234")
     key.make_key()
     yield key
@@ -172,6 +178,18 @@ def test_wrong_pin_is_denied_and_not_shown(hsm: Hsm) -> None:
     with pytest.raises(Denied, match="does not take the PIN") as caught:
         hsm._replace(pin="9876").encrypt(b"x", b"")
     assert "9876" not in str(caught.value) + repr(hsm._replace(pin="9876"))
+
+
+def test_wrong_pin_is_tried_once_since_tokens_lock_themselves(hsm: Hsm) -> None:
+    import pkcs11
+
+    wrong = hsm._replace(token="cautious", pin="2222")
+    with pytest.raises(Denied):
+        wrong.encrypt(b"x", b"")
+    with pkcs11.lib(hsm.module).get_token(token_label="cautious").open(rw=True, user_pin="1111") as session:
+        session.set_pin("1111", "2222")
+    with pytest.raises(Denied, match="it is not tried again"):  # though the token would take it by now
+        wrong.encrypt(b"x", b"")
 
 
 @pytest.mark.parametrize(
