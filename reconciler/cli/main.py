@@ -9,9 +9,23 @@ from types import TracebackType
 
 import click
 
-from reconciler.cli import access, adopting, applying, developing, health, history, ledger, offline, planning, preparing, rotating, secret
+from reconciler.cli import (
+    access,
+    adopting,
+    applying,
+    developing,
+    health,
+    history,
+    ledger,
+    lockdown,
+    offline,
+    planning,
+    preparing,
+    rotating,
+    secret,
+)
 
-MODULES = (offline, planning, applying, adopting, history, ledger, health, preparing, rotating, secret, access, developing)
+MODULES = (offline, planning, applying, adopting, history, ledger, lockdown, health, preparing, rotating, secret, access, developing)
 
 EXIT_CODES = """\b
 Exit codes, the first that fits:
@@ -53,6 +67,7 @@ for command in (
     *adopting.COMMANDS,
     *history.COMMANDS,
     *ledger.COMMANDS,
+    *lockdown.COMMANDS,
     *health.COMMANDS,
     *preparing.COMMANDS,
     *rotating.COMMANDS,

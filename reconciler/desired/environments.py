@@ -94,8 +94,13 @@ class Forge(BaseModel):
 
     model_config = _FROZEN
     type: Literal["github", "gitlab"]
-    api: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] = "https://api.github.com"
+    api: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$", description="default: https://api.github.com, https://gitlab.com")] = ""
     token: Secret | None = None
+    repository: Annotated[str, Field(pattern=r"^([\w.-]+(/[\w.-]+)+)?$", description="OWNER/NAME; default: as the clone's origin says")] = ""
+    people: Annotated[
+        StringSet,
+        Field(description="who may write `/reconcile` in comments; default: who may push, and who maintains for apply and rollback"),
+    ] = ()
 
 
 class RotationCaps(BaseModel):

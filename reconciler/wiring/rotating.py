@@ -43,6 +43,8 @@ def rotated(rotation: Rotation, wanted: Wanted, tell: Callable[[str], None]) -> 
     """Rotate. What is done is told as it happens, a line a step."""
     if not rotation.settings.enabled:
         raise Refused(f"rotation is switched off in environment {rotation.environment} (`rotation: {{enabled: true}}` in its file)")
+    if not wanted.leaked and (closed := rotation.closed()):
+        raise Refused(f"{closed} (what leaked is rotated all the same: --emergency --leaked current; reconcile lockdown off)")
     with _ctrl_c() as stopping:
         orders = Orders(
             asked=asked(rotation, wanted),

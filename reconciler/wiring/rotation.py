@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.audit.journal import Journal
-from reconciler.core.errors import BackendError, Missing, Usage
+from reconciler.core.errors import BackendError, Denied, Missing, Usage
 from reconciler.core.resource import Resource, fingerprint
 from reconciler.core.secret import FORBIDDEN_ENV, Secret
 from reconciler.desired.environments import Environment, RotationSettings
@@ -25,6 +26,7 @@ from reconciler.desired.git import Repository
 from reconciler.dev.state import ensure_state_folder
 from reconciler.engine.survey import silent
 from reconciler.ledger.ledger import Ledger
+from reconciler.ledger.lockdown import read_lockdown
 from reconciler.rotation.build import Means, strategy_of, validation_of
 from reconciler.rotation.due import Caps, Due, due
 from reconciler.rotation.job import Job
@@ -57,6 +59,8 @@ class Rotation:
     project: str
     environment: str
     actor: str
+    closed: Callable[[], str] = str
+    """Why nothing may be rotated but what leaked; empty: it may."""
 
     def job(self, path: str) -> Job:
         """One declared secret. Raises Usage."""
@@ -85,12 +89,19 @@ def rotation_of(settings: Settings, desired: Desired, parts: Parts, commit: str)
     """The rotations that a desired state asks for."""
     environment = desired.environment
     who = actor(settings.environ)
-    makes = _Maker(settings, environment, parts, Journal(_journal(settings, environment), who, commit), commit)
+    makes = _Maker(settings, environment, parts, Journal(audit_file(settings, environment, "rotation.jsonl"), who, commit), commit)
     policies = {address.name: one.spec for address, one in desired.resources.items() if address.kind == "rotation_policy"}
     declared = sorted((one for address, one in desired.resources.items() if address.kind == "secret"), key=lambda one: one.address.name)
     jobs = tuple(makes.job(one, policies) for one in declared)
     caps = Caps(**environment.rotation.caps.model_dump())
-    return Rotation(jobs, caps, makes.rotation, environment.project, environment.name, who)
+    return Rotation(jobs, caps, makes.rotation, environment.project, environment.name, who, partial(_closed, parts))
+
+
+def _closed(parts: Parts) -> str:
+    try:
+        return str(read_lockdown(parts.shelf))
+    except (Denied, Missing):
+        return ""  # rotation works without a ledger, and then nobody can have switched anything
 
 
 class _Maker:
@@ -193,11 +204,12 @@ def _foreign(store: SecretStore, path: str) -> str:
     return ""
 
 
-def _journal(settings: Settings, environment: Environment) -> Path:
+def audit_file(settings: Settings, environment: Environment, name: str) -> Path:
+    """Where a journal of this machine lies."""
     path = environment.audit.get("path")
     if isinstance(path, str):
-        return settings.repo / path / "rotation.jsonl"
-    return ensure_state_folder(settings.repo) / "audit" / "rotation.jsonl"
+        return settings.repo / path / name
+    return ensure_state_folder(settings.repo) / "audit" / name
 
 
 def _harmless(environ: Mapping[str, str]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from reconciler.engine.scope import Scope
 from reconciler.engine.survey import Ahead
 from reconciler.engine.world import Wish, World
 from reconciler.ledger.lock import Lock
+from reconciler.ledger.lockdown import refuse_locked_down
 from reconciler.settings import Settings
 
 from .clients import ClientPool, Gates
@@ -114,8 +115,9 @@ class Session:
 
     @contextmanager
     def locked(self, owner: str, timeout: float) -> Iterator[int]:
-        """Hold the lock; every write passes its lease's gate. Yields the fence."""
+        """Hold the lock; every write passes its lease's gate. Yields the fence. Raises Refused during a lockdown."""
         self.shelf.prepare()
+        refuse_locked_down(self.shelf)
         with self.lock.acquire(owner, self.run, timeout) as lease:
             self.gates.open(lease.gate)
             yield lease.fence

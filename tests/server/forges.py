@@ -257,6 +257,7 @@ def forge_server(sort: str) -> Iterator[StandIn]:
 
     class Requests(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one packet: two would wait for each other's acknowledgement
 
         def log_message(self, *_: Any) -> None:
             pass
