@@ -15,6 +15,7 @@ from reconciler.dev.servers import Server, start_bao_dev, start_bao_raft, start_
 
 if TYPE_CHECKING:  # these import clients that most tests do not need
     from reconciler.backends.aws.client import AwsClient
+    from reconciler.backends.hsm import Hsm
     from reconciler.backends.vault.client import VaultClient
     from tests.edge.redis_server import RedisServer
 
@@ -135,6 +136,15 @@ def postgres() -> Iterator[None]:
 
     with start_postgres():
         yield
+
+
+@pytest.fixture(scope="session")
+def hsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hsm]:
+    """An AES key in a token of SoftHSM."""
+    from tests.softhsm import start_softhsm
+
+    with start_softhsm(tmp_path_factory.mktemp("softhsm")) as key:
+        yield key
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""An AES key in a PKCS#11 token: a hardware security module, a smart card, or SoftHSM. The key never leaves it."""
+"""A key in a PKCS#11 token: a hardware security module, a smart card, or SoftHSM. The key never leaves it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ if TYPE_CHECKING:  # an extra: only who has an HSM needs it
 
 _NONCE_BYTES = 12
 _TAG_BITS = 128
+_EDWARDS25519 = b"\x13\x0cedwards25519"  # the curve's name as PKCS#11 wants it: a PrintableString in DER
+_PUBLIC_BYTES = 32
 _SESSIONS = threading.Lock()  # a module may be opened once a process, and few are safe in threads
 _REFUSED: set[tuple[str, str, str]] = set()
 """Module, token and PIN that do not go together. Tokens lock themselves for good after a few wrong PINs, so none is tried twice."""
 
 
 class Hsm(NamedTuple):
-    """One AES key, found by the labels of its token and of itself. `module` is the path of the maker's library."""
+    """One key, found by the labels of its token and of itself. `module` is the path of the maker's library."""
 
     module: str
     token: str
@@ -55,6 +57,32 @@ class Hsm(NamedTuple):
         with self._session(writing=True) as session:
             session.generate_key(KeyType.AES, 256, label=self.key, store=True, template=never_out)
 
+    def sign(self, content: bytes) -> bytes:
+        """A signature by Ed25519, of 64 bytes. Raises BackendError."""
+        from pkcs11 import KeyType, Mechanism, ObjectClass
+
+        with self._session() as session:
+            key: Any = session.get_key(object_class=ObjectClass.PRIVATE_KEY, key_type=KeyType.EC_EDWARDS, label=self.key)
+            return bytes(key.sign(content, mechanism=Mechanism.EDDSA))
+
+    def public_key(self) -> bytes:
+        """The public half of the key that signs, of 32 bytes. Raises BackendError."""
+        from pkcs11 import Attribute, KeyType, ObjectClass
+
+        with self._session() as session:
+            key = session.get_key(object_class=ObjectClass.PUBLIC_KEY, key_type=KeyType.EC_EDWARDS, label=self.key)
+            # A point in DER, or as it is: the makers of tokens differ.
+            return bytes(key[Attribute.EC_POINT])[-_PUBLIC_BYTES:]
+
+    def make_signing_key(self) -> None:
+        """Make a pair of Ed25519 keys in the token, so that the private one can neither be read nor taken away. Raises BackendError."""
+        from pkcs11 import Attribute, KeyType, Mechanism
+
+        never_out = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
+        with self._session(writing=True) as session:
+            curve = session.create_domain_parameters(KeyType.EC_EDWARDS, {Attribute.EC_PARAMS: _EDWARDS25519}, local=True)
+            curve.generate_keypair(mechanism=Mechanism.EC_EDWARDS_KEY_PAIR_GEN, store=True, label=self.key, private_template=never_out)
+
     @contextmanager
     def _key(self) -> Iterator[tuple[pkcs11.Session, Any]]:  # which keys can encrypt is known at run time only
         from pkcs11 import KeyType, ObjectClass
@@ -88,6 +116,6 @@ class Hsm(NamedTuple):
             except raised.NoSuchToken:
                 raise Unavailable(f"{where} is not there (check its label, and that the device is connected)", path=self.token) from None
             except raised.NoSuchKey:
-                raise BackendError(f"{where} holds no AES key {self.key!r} that the PIN opens", path=self.key) from None
+                raise BackendError(f"{where} holds no key {self.key!r} of the right type that the PIN opens", path=self.key) from None
             except raised.PKCS11Error as error:
                 raise BackendError(f"{where}: {type(error).__name__}", path=self.token) from None

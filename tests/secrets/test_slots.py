@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +21,6 @@ from reconciler.secrets.store import Held, Tampered
 from tests.secrets.files import QuickSlot
 
 PHRASE = "correct horse battery staple"
-SOFTHSM = tuple(
-    map(Path, ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm.so", "/opt/homebrew/lib/softhsm/libsofthsm2.so"))
-)
 
 
 def passphrase(text: str = PHRASE, kdf: Kdf = PBKDF2) -> PassphraseSlot:
@@ -42,32 +36,6 @@ def transit_slot(vault: VaultClient) -> TransitSlot:
 def kms_slot(aws: AwsClient) -> KmsSlot:
     key = aws.change("kms", "create_key")["KeyMetadata"]["KeyId"]
     return KmsSlot("kms", lambda: aws, key)
-
-
-def new_token(label: str, pin: str) -> None:
-    tool = shutil.which("softhsm2-util")
-    assert tool
-    made = [tool, "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", "5678"]
-    subprocess.run(made, check=True, capture_output=True, env=dict(os.environ))
-
-
-@pytest.fixture(scope="session")
-def hsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hsm]:
-    """A key in a token of SoftHSM."""
-    module = next((file for file in SOFTHSM if file.exists()), None)
-    if module is None or shutil.which("softhsm2-util") is None:
-        pytest.skip("SoftHSM is not installed (apt-get install softhsm2)")
-    folder = tmp_path_factory.mktemp("softhsm")
-    (folder / "tokens").mkdir()
-    (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("SOFTHSM2_CONF", str(folder / "softhsm2.conf"))
-    new_token("reconciler", "1234")
-    new_token("cautious", "1111")
-    key = Hsm(str(module), "reconciler", "store", "1234")
-    key.make_key()
-    yield key
-    patch.undo()
 
 
 @pytest.fixture(params=["argon2id", "pbkdf2", "transit", "kms", "pkcs11"])
@@ -194,7 +162,7 @@ def test_wrong_pin_is_tried_once_since_tokens_lock_themselves(hsm: Hsm) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
-    [({"token": "nobody"}, "is not there"), ({"key": "nothing"}, "holds no AES key"), ({"module": "/nowhere.so"}, "PKCS#11 module")],
+    [({"token": "nobody"}, "is not there"), ({"key": "nothing"}, "holds no key"), ({"module": "/nowhere.so"}, "PKCS#11 module")],
 )
 def test_hsm_that_is_not_as_declared_is_said_in_words(hsm: Hsm, wrong: dict[str, str], words: str) -> None:
     with pytest.raises(BackendError, match=words):
