@@ -13,7 +13,7 @@ from reconciler.settings import Settings
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_obj
 def health(settings: Settings, output: str) -> None:
-    """Ask every instance and the ledger, with the login that plans. Exits 1 where anything is down, sealed or refused."""
+    """Ask every instance, the ledger and every store. Exits 1 where anything is down, sealed or refused."""
     from reconciler.cli.output import say, say_json
     from reconciler.report.health import health_json, health_text
     from reconciler.wiring.health import health as ask

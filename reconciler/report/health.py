@@ -37,5 +37,7 @@ def _words(one: Health) -> Iterator[str]:
     if "place" in facts:
         yield f"in {facts['place']}"
         yield f"last applied {facts['applied'][:7]}" if facts["applied"] else "nothing applied yet"
+    if "breaker" in facts and facts["breaker"] != "closed":
+        yield f"breaker {facts['breaker']}"
     if one.latency:
         yield f"{one.latency * 1000:.1f} ms"

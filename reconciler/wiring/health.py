@@ -1,4 +1,4 @@
-"""What an environment's health depends on: its instances, with the login that plans, and the ledger."""
+"""What an environment's health depends on: its instances, with the login that plans, the ledger, and its stores."""
 
 from __future__ import annotations
 
@@ -19,19 +19,34 @@ from .connect import connected
 
 if TYPE_CHECKING:
     from reconciler.desired.environments import Environment
+    from reconciler.secrets.client import SecretClient
 
 Said = tuple[State, Mapping[str, Any]]
 
 
 def health(settings: Settings) -> tuple[Health, ...]:
-    """Ask every instance of the environment, and the ledger. Writes nothing."""
+    """Ask every instance of the environment, the ledger and every store. Writes nothing."""
     tree = Repository(settings.repo).read_work_tree()
     environment = read_environment(tree, settings.environment or None)
     with connected(settings, environment, "plan", tree.commit, silent) as parts:
-        return ask_all(list(_probes(environment, parts.clients, parts.world.ledger)))
+        asked = ask_all(list(probes(environment, parts.clients, parts.world.ledger)))
+    if not environment.stores.reading:
+        return asked
+    from .stores import secret_client_of
+
+    with secret_client_of(settings, environment) as stores:
+        return (*asked, *store_health(stores))
 
 
-def _probes(environment: Environment, clients: ClientPool, ledger: Ledger) -> Iterator[Probe]:
+def store_health(stores: SecretClient) -> tuple[Health, ...]:
+    """How each store is, with its breaker: one that is not closed is not asked by readers at present."""
+    return tuple(
+        Health(f"store {one.store}", State.DOWN if one.problem else State.OK, {"breaker": one.breaker}, error=one.problem)
+        for one in stores.health()
+    )
+
+
+def probes(environment: Environment, clients: ClientPool, ledger: Ledger) -> Iterator[Probe]:
     declared = environment.model_fields_set
     for name in environment.vault:
         first, login = partial(_vault, clients, name), partial(_log_in, clients, name)

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 
 def secret_client(settings: Settings) -> SecretClient:
-    """A client of the stores that the work tree's environment declares. Nothing is sent yet."""
-    environment = _environment(settings)
+    """A client of the stores that the environment's file declares, as it lies on the disk. Nothing is sent yet."""
+    return secret_client_of(settings, _environment(settings))
+
+
+def secret_client_of(settings: Settings, environment: Environment) -> SecretClient:
+    """The same for an environment that was read already."""
     clients = pool(settings, environment)
     named = {name: store_of(settings, environment, clients, name) for name in environment.stores.reading}
     given = environment.stores

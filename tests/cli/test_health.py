@@ -75,3 +75,16 @@ def test_a_ledger_that_may_not_be_read_is_said(site: Site, vault: VaultClient) -
     ran = site.run("health", "-o", "json", VAULT_TOKEN=token)
     assert ran.code == 1
     assert {check["name"]: check["state"] for check in ran.json["checks"]} == {"vault primary": "ok", "ledger": "refused"}
+
+
+def test_stores_are_asked_too_and_one_that_is_down_fails(site: Site, vault: VaultClient) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    site.environ["STORE_PASSPHRASE"] = "a passphrase of the test"
+    files = "files: {path: .secrets, slots: [{passphrase: {from: env:STORE_PASSPHRASE}, kdf: pbkdf2}]}"
+    environment(site, f"vault: {{primary: {{}}, eu: {{address: '{nowhere}'}}}}\nstores: {{vault: {{instance: eu, mount: kv}}, {files}}}\n")
+    ran = site.run("health", "-o", "json")
+    assert ran.code == 1
+    checks = {check["name"]: check for check in ran.json["checks"]}
+    assert checks["store vault"]["state"] == "down"
+    assert nowhere in checks["store vault"]["error"]
+    assert (checks["store files"]["state"], checks["store files"]["breaker"]) == ("ok", "closed")
