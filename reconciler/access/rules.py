@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Annotated, Any, Final, Required, cast
 
 from pydantic import ConfigDict, WithJsonSchema, with_config
@@ -134,7 +135,13 @@ def _capabilities(path: str, given: Iterable[str]) -> tuple[str, ...]:
             hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(CAPABILITIES)}"
             raise refused(path, f"capability {capability!r} does not exist ({hint})")
         found.add(capability)
-    return tuple(sorted(found))
+    return _sorted(frozenset(found))
+
+
+@lru_cache(maxsize=1024)
+def _sorted(capabilities: frozenset[str]) -> tuple[str, ...]:
+    """One tuple for all rules that grant the same: thousands of policies have tens of thousands of rules."""
+    return tuple(sorted(capabilities))
 
 
 def _check_path(path: str) -> None:

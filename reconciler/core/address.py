@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -16,6 +18,12 @@ class Place(NamedTuple):
 
 
 HOME = Place()
+
+
+@lru_cache(maxsize=4096)
+def place_of(instance: str, namespace: str) -> Place:
+    """The one `Place` of this name: a hundred thousand objects lie in a few places."""
+    return Place(instance, namespace)
 
 
 class Address(NamedTuple):
@@ -40,5 +48,6 @@ def parse_address(text: str) -> Address:
     instance, _, namespace = where.partition("/")
     if at and not instance:
         raise ValueError(f"{text!r} names no instance after '@' (expected KIND/NAME@INSTANCE[/NAMESPACE])")
-    place = Place(instance, namespace.strip("/")) if at else HOME
-    return Address(kind, name.replace("%40", "@").replace("%25", "%"), place)
+    place = place_of(instance, namespace.strip("/")) if at else HOME
+    # One text for all objects of a kind, of which a ledger holds a hundred thousand.
+    return Address(sys.intern(kind), name.replace("%40", "@").replace("%25", "%"), place)

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -45,7 +46,11 @@ def _seconds(given: object) -> Decimal:
         return Decimal(given)
     if not isinstance(given, str):
         raise ValueError("must be a duration such as 45m, 1h or 30d")
-    text = given.strip()
+    return _read_duration(given.strip())
+
+
+@lru_cache(maxsize=1024)  # people write a few durations, thousands of times
+def _read_duration(text: str) -> Decimal:
     if _NUMBER.fullmatch(text):
         return Decimal(text)
     if not _DURATION.fullmatch(text):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from reconciler.core.address import Address, Place
+from reconciler.core.address import Address, place_of
 from reconciler.core.errors import Problem
 from reconciler.core.guard import Approval, Guard
 from reconciler.core.resource import ORDINARY, Lifecycle
@@ -40,7 +40,7 @@ class Envelope(BaseModel):
 
     @property
     def address(self) -> Address:
-        return Address(self.kind, self.name, Place(self.instance, self.namespace))
+        return Address(self.kind, self.name, place_of(self.instance, self.namespace))
 
 
 def _listed(given: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -78,7 +79,7 @@ def _live(body: Mapping[str, Any]) -> Live[PolicySpec]:
         allow_slashes_in_identity_templates=bool(body.get("allow_slashes_in_identity_templates")),
         expiration=_moment(body.get("expiration")),
     )
-    return Live(spec, str(body.get("version") or ""))
+    return Live(spec, sys.intern(str(body.get("version") or "")))
 
 
 _FOLDER = Folder("sys/policies/acl", _live, keep=lambda name: name not in _BUILTIN)
@@ -98,9 +99,12 @@ def _read(client: VaultClient, names: Names) -> Reading[PolicySpec]:
     if listing is None or not listing.key_info:
         return _FOLDER.read(client, names)
     # The server lists every policy here, so a name that is not listed does not exist.
-    found = {name: body for name, body in listing.key_info.items() if name not in _BUILTIN}
-    live = {name: _live(body) for name, body in found.items() if names.everything or name in names.wanted}
-    return Reading(live, (), frozenset(found) - live.keys())
+    bodies = {name: body for name, body in listing.key_info.items() if name not in _BUILTIN}
+    # Each body goes once it is parsed, in the order in which they came: together they are larger than what is made of them.
+    del listing
+    asked = [name for name in bodies if names.everything or name in names.wanted]
+    live = {name: _live(bodies.pop(name)) for name in asked}
+    return Reading(live, (), frozenset(bodies))
 
 
 def _write(client: VaultClient, change: Change[PolicySpec], _reveal: Reveal) -> None:

@@ -9,6 +9,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from ..core.address import Address, parse_address
@@ -44,8 +45,16 @@ def _owned_out(owned: Owned) -> dict[str, Any]:
 
 
 def _owned_in(written: Mapping[str, Any]) -> Owned:
+    if len(written) == 1:
+        return _ordinary(written["r"])
     life = written.get("l")
     return Owned(Lifecycle(**life) if life else ORDINARY, written.get("x", ""), written.get("k", {}), written["r"])
+
+
+@lru_cache(maxsize=1024)
+def _ordinary(run: str) -> Owned:
+    """What is remembered of most objects, which is the same for all that one run applied."""
+    return Owned(run=run)
 
 
 def _lifecycle_out(lifecycle: Lifecycle) -> dict[str, Any]:

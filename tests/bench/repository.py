@@ -15,8 +15,8 @@ def repository(folder: Path, policies: int, roles: int) -> Path:
     (desired / "environments" / "bench.yaml").write_text("project: bench\nvault: {primary: {}}\nguards: {strict_references: true}\n")
     (desired / "mounts.yaml").write_text("kind: vault.auth_method\nname: approle\nspec: {type: approle}\n")
     for part in range(FOLDERS):
-        documents = [_policy(number) for number in range(part, policies, FOLDERS)]
-        documents += [_role(number, policies) for number in range(part, roles, FOLDERS)]
+        documents = [policy(number) for number in range(part, policies, FOLDERS)]
+        documents += [role(number, policies) for number in range(part, roles, FOLDERS)]
         (desired / f"team-{part:02}.yaml").write_text("---\n".join(documents))
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     committed(folder, "Bench")
@@ -30,7 +30,7 @@ def committed(folder: Path, message: str) -> None:
         subprocess.run(["git", *arguments], cwd=folder, check=True)
 
 
-def _policy(number: int) -> str:
+def policy(number: int) -> str:
     return f"""\
 kind: vault.policy
 name: service-{number:05}
@@ -45,7 +45,7 @@ spec:
 """
 
 
-def _role(number: int, policies: int) -> str:
+def role(number: int, policies: int) -> str:
     return f"""\
 kind: vault.approle_role
 name: approle/service-{number:05}
