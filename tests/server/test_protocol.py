@@ -103,6 +103,27 @@ def test_headers_have_a_size(server: Served, app: Recorder) -> None:
     assert app.scopes == []
 
 
+@pytest.mark.parametrize("lines", [b"X-A: " + b"a" * 60_000 + b"\r\n", (b"X-A: " + b"a" * 300 + b"\r\n") * 60], ids=["one long", "many"])
+def test_a_head_that_comes_in_parts_is_measured_whole(server: Served, app: Recorder, lines: bytes) -> None:
+    with server.connect() as connection:
+        connection.sendall(HEAD + lines)
+        time.sleep(0.2)  # so that the server reads the first part by itself
+        with suppress(OSError):
+            connection.sendall(b"X-B: c\r\n\r\n")
+        assert answer_of(received(connection)).status in (431, 0)
+    assert app.scopes == []
+
+
+def test_a_head_after_a_long_body_is_taken(server: Served, app: Recorder) -> None:
+    body = POST + b"Content-Length: 100000\r\n\r\n" + b"a" * 100_000
+    with server.connect() as connection:
+        connection.sendall(body + HEAD)
+        time.sleep(0.2)
+        connection.sendall(b"Connection: close\r\n\r\n")
+        assert received(connection).count(b"200 OK") == 2
+    assert len(app.scopes) == 2
+
+
 def test_a_hundred_headers_are_taken_and_one_more_is_not(server: Served, app: Recorder) -> None:
     lines = b"X-A: b\r\n" * 98 + b"Connection: close\r\n"
     assert answer_of(server.send(HEAD + lines + b"\r\n")).status == 200
