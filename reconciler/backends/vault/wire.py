@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0  # a host that does not answer a SYN in this time will not: another attempt is cheaper than waiting
 MAX_HEAD = 65536  # a server that sends more header than this is not Vault
 _CHUNK = 65536
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")  # OpenSSL's reasons, by version
 
 
 class Dropped(Exception):
@@ -36,7 +37,7 @@ class Untrusted(Exception):
 
 
 class Unreadable(Exception):
-    """What came back is not HTTP/1.1."""
+    """What came back is not HTTP/1.1, or not TLS where that was asked for."""
 
 
 class Answer(NamedTuple):
@@ -65,7 +66,7 @@ class Wire:
     __slots__ = ("_buffer", "_deadline", "_fresh", "_seconds", "_socket", "host", "open", "used")
 
     def __init__(self, host: Host, context: ssl.SSLContext | None, server_name: str, proxy: Proxy | None) -> None:
-        """Connect. Raises Dropped(sent=False) or Untrusted."""
+        """Connect. Raises Dropped(sent=False), Untrusted or Unreadable."""
         self.host = host
         self.used = time.monotonic()  # when the last answer was complete
         self.open = True  # may carry another request
@@ -109,6 +110,8 @@ class Wire:
         except ssl.SSLEOFError:
             raise Dropped("the connection was dropped", sent=False) from None
         except ssl.SSLError as error:
+            if error.reason in _NOT_TLS:
+                raise Unreadable("it does not speak TLS") from None
             raise Untrusted(f"TLS failed: {_tls_reason(error)}") from None
         except OSError as error:
             raise Dropped(_words(error), sent=False) from None
