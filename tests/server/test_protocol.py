@@ -83,6 +83,13 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "WRITE_SECONDS", 0.5)
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No deadline ends a request before its size does."""
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 10_000)
+    monkeypatch.setattr(protocol, "BODY_SECONDS", 10_000)
+
+
 def test_what_can_be_read_in_two_ways_is_malformed(server: Served, app: Recorder) -> None:
     answers = {name: answer_of(server.send(request)).status for name, request in AMBIGUOUS.items()}
     assert answers == dict.fromkeys(AMBIGUOUS, 400)
@@ -95,6 +102,7 @@ def test_a_body_that_is_broken_is_never_whole(server: Served, app: Recorder, chu
     assert app.disconnected.wait(30)
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_headers_have_a_size(server: Served, app: Recorder) -> None:
     answers = {name: answer_of(server.send(request)).status for name, request in TOO_LARGE.items()}
     # What is still being sent when the server closes can take the answer with it.
@@ -143,6 +151,7 @@ def test_trailers_do_not_become_headers(server: Served, app: Recorder) -> None:
     assert b"x-forwarded-for" not in dict(app.scopes[0]["headers"])
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_trailers_without_end_are_not_kept(server: Served, app: Recorder) -> None:
     endless = POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-A: " + b"a" * 3_000_000
     assert answer_of(server.send(endless)).status in (431, 0)
