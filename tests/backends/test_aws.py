@@ -11,6 +11,7 @@ from reconciler.core.errors import BackendError, Conflict, Denied, LeaseLost, Mi
 from tests.backends.aws_endpoint import Endpoint, Said
 
 CANARY = "canary-5e1d0c77a2"
+NO_ROLES = "<ListRolesResponse><ListRolesResult><Roles/></ListRolesResult></ListRolesResponse>"
 PRINCIPAL = ("MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals.")
 
 
@@ -112,6 +113,16 @@ def test_a_throttled_call_is_sent_again(endpoint: Endpoint) -> None:
     client = endpoint.client()
     client.call("kms", "list_aliases")
     assert client.requests == len(endpoint.asked) == 2
+
+def test_a_gateways_page_about_an_outage_is_no_last_word(endpoint: Endpoint) -> None:
+    page = Said(503, body="<!doctype html>\n<html lang=en>\n<title>503 Service Unavailable</title>")
+    endpoint.script = [page, Said(200, body=NO_ROLES)]
+    endpoint.client().call("iam", "list_roles")
+    assert len(endpoint.asked) == 2
+    endpoint.script = [page, page]
+    with pytest.raises(Unavailable, match="iam:ListRoles: AWS is busy"):
+        endpoint.client().call("iam", "list_roles")
+
 
 
 @pytest.mark.parametrize("status", [400, 503], ids=["throttled", "broken"])

@@ -47,6 +47,12 @@ def _unknown_principal(error: BackendError) -> bool:
     return "MalformedPolicyDocument" in said and "principal" in said.lower()
 
 
+def _without_page(response_dict: dict[str, Any], **_more: object) -> None:
+    """A gateway tells of an outage in HTML, at which botocore gives up. An empty answer of that status it sends again."""
+    if response_dict["status_code"] >= 500 and response_dict["body"].lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+        response_dict["body"] = b""
+
+
 def _asked(client: BaseClient, service: str, operation: str, parameters: dict[str, Any]) -> Asked:
     return asked_for(service, client.meta.method_to_api_mapping[operation], parameters)
 
@@ -188,6 +194,7 @@ class AwsClient:
         endpoint = self._login.endpoint_url or None
         client: BaseClient = self._opened().client(service, endpoint_url=endpoint, config=config(self._connections, self._attempts))  # type: ignore[call-overload]  # the stubs know literal names only
         client.meta.events.register("before-send", self._before_send)
+        client.meta.events.register("before-parse", _without_page)
         self._clients[service] = client
         return client
 
