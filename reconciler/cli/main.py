@@ -23,9 +23,10 @@ from reconciler.cli import (
     preparing,
     rotating,
     secret,
+    serve,
 )
 
-MODULES = (offline, planning, applying, adopting, history, ledger, lockdown, health, preparing, rotating, secret, access, developing)
+MODULES = (offline, planning, applying, adopting, history, ledger, lockdown, health, preparing, rotating, secret, access, serve, developing)
 
 EXIT_CODES = """\b
 Exit codes, the first that fits:
@@ -73,6 +74,7 @@ for command in (
     *rotating.COMMANDS,
     *secret.COMMANDS,
     *access.COMMANDS,
+    *serve.COMMANDS,
     *developing.COMMANDS,
 ):
     cli.add_command(command)

@@ -34,6 +34,7 @@ from .api import Api
 from .metrics import Metrics
 from .receiving import EventMemory, Receiver
 from .routes import failure, routes
+from .unproven import UnprovenMiddleware
 
 DEFAULT_MARKS: Mapping[str, Mark] = {"/health": PUBLIC, "/metrics": PROTECTED}
 
@@ -61,14 +62,17 @@ class Means:
     refusal: Refuse = refuse
     observe: Callable[[Blocked], None] = lambda _blocked: None
     observe_webhook: Callable[[Notice], None] = log_notice
+    proven: bool = True
+    """Senders prove who they are, and `once`: each delivery counts once. Off for trying things out alone."""
+    once: bool = True
 
 
 def composed(declared: Declared, means: Means) -> App:
     """The application for one configuration. Raises Invalid or Usage where it could not be as safe as declared."""
     api, metrics = means.api, means.metrics
-    receiver = Receiver(api.events, declared.webhooks, api.branch, wake=api.wake, heard=metrics.heard)
+    receiver = Receiver(api.events, declared.webhooks, api.branch, wake=api.wake, heard=metrics.heard, once=means.once)
     table = [*routes(api, metrics, declared.webhooks, receiver), *means.pages]
-    app = Starlette(routes=table, exception_handlers={HTTPException: failure})
+    app = Starlette(routes=table, exception_handlers={HTTPException: failure, Exception: failure})
     app.router.redirect_slashes = False
     rules = network_rules(declared.network, means.country)
 
@@ -82,8 +86,11 @@ def composed(declared: Declared, means: Means) -> App:
 
     def around(inner: App) -> App:
         inner = IdentityMiddleware(inner, means.proofs(declared.network), observe=observe)
-        memory = EventMemory(api.events)
-        inner = SignatureMiddleware(inner, declared.webhooks, memory, means.secrets, observe=observe_webhook, room=means.room)
+        if means.proven:
+            memory = EventMemory(api.events, once=means.once)
+            inner = SignatureMiddleware(inner, declared.webhooks, memory, means.secrets, observe=observe_webhook, room=means.room)
+        else:
+            inner = UnprovenMiddleware(inner, declared.webhooks, means.room)
         inner = LockdownMiddleware(inner, declared.webhooks, api.closed, observe=observe)
         inner = HostsMiddleware(inner, declared.network.hosts, observe=observe)
         return NetworkMiddleware(inner, rules, observe=observe)

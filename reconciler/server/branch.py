@@ -98,7 +98,7 @@ class BranchLook:
         """Apply a tip. `noted`: what is known of earlier attempts at the same."""
         ports = self._ports
         begun = noted.get("digest") == digest and noted.get("begun", False)
-        ports.notes.write("tip", {**noted, "commit": tip, "state": "begun", "begun": True, "digest": digest})
+        ports.notes.write("tip", {**noted, "commit": tip, "state": "begun", "begun": True, "digest": digest, "at": ports.clock()})
         done = ports.commands.apply(tip, digest)
         if begun and digest and _is_stale(done, digest) and (rest := self._rest(tip, digest)):
             done = ports.commands.apply(tip, rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Mapping
 
@@ -21,11 +22,12 @@ _RETRY = ((b"retry-after", b"5"),)
 class EventMemory:
     """The events as the memory of replays: what is kept is seen, on every replica, and nothing else need be remembered."""
 
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: Events, *, once: bool = True) -> None:
         self._events = events
+        self._once = once
 
     async def claim(self, key: str) -> Claim:
-        known = await asyncio.to_thread(self._events.knows, key)
+        known = self._once and await asyncio.to_thread(self._events.knows, key)
         return Claim(Standing.SEEN if known else Standing.NEW, key)
 
     async def handled(self, claim: Claim) -> None:
@@ -36,7 +38,7 @@ class EventMemory:
 
 
 class Receiver:
-    """ASGI endpoint of all webhooks. `closed` says why none is taken at present; `heard` is told of each outcome."""
+    """ASGI endpoint of all webhooks. `heard` is told of each outcome. `once`: a copy is a duplicate."""
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class Receiver:
         *,
         wake: Callable[[], None],
         heard: Callable[[str, str], None],
+        once: bool = True,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._events = events
@@ -53,6 +56,7 @@ class Receiver:
         self._branch = branch
         self._wake = wake
         self._heard = heard
+        self._once = once
         self._ticks = ticks
         self._counted = -COUNTED_SECONDS
         self._full = False
@@ -63,6 +67,8 @@ class Receiver:
         if news is None:
             await self._say(send, receipt, 200, "ignored")
             return
+        if not self._once:
+            news = news._replace(key=f"{news.key}/{secrets.token_hex(8)}")
         try:
             if await self._is_full():
                 await self._refuse(scope, send, receipt, "full")

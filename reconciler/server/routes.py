@@ -51,10 +51,10 @@ class _Asgi:
         await self._app(scope, receive, send)
 
 
-Handler = Callable[[Request], Awaitable[Response]]
+Serve = Callable[[Request], Awaitable[Response]]
 
 
-def _endpoint(api: Api, operation: Operation, handle: Handle) -> Handler:
+def _endpoint(api: Api, operation: Operation, handle: Handle) -> Serve:
     status = min(operation.answers)
 
     async def endpoint(request: Request) -> Response:
@@ -78,7 +78,7 @@ async def _admit(api: Api, operation: Operation, request: Request) -> None:
         raise Refused(403, "forbidden")
 
 
-def _ready(api: Api) -> Handler:
+def _ready(api: Api) -> Serve:
     async def endpoint(_request: Request) -> Response:
         checks = [State(name=one.name, state=one.state.value) for one in api.watch.checks()]
         ready = api.watch.ready
@@ -87,7 +87,7 @@ def _ready(api: Api) -> Handler:
     return endpoint
 
 
-def _metrics(metrics: Metrics) -> Handler:
+def _metrics(metrics: Metrics) -> Serve:
     async def endpoint(_request: Request) -> Response:
         try:
             return Response(await asyncio.to_thread(metrics.exposition), media_type=CONTENT_TYPE)
@@ -97,7 +97,7 @@ def _metrics(metrics: Metrics) -> Handler:
     return endpoint
 
 
-def _constant(content: object) -> Handler:
+def _constant(content: object) -> Serve:
     async def endpoint(_request: Request) -> Response:
         return JSONResponse(content)
 

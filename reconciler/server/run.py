@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import uvicorn
 
-from ..core.errors import Usage
+from ..core.errors import Usage, bug
 from .listen import EdgeLoop
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,20 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _InWords(logging.Filter):
+    """Says of a mistake of ours where it is, without the values that a traceback or an exception's text may hold."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            record.msg, record.args, record.exc_info, record.exc_text = bug(error), (), None, None
+        return True
+
+
 def run(config: uvicorn.Config, course: Course) -> None:
     """Serve. Returns when everything has ended. Raises ReconcilerError where it cannot begin."""
+    for name in ("uvicorn.error", "asyncio", "concurrent.futures"):
+        logging.getLogger(name).addFilter(_InWords())
     with asyncio.Runner(loop_factory=EdgeLoop) as runner:
         runner.run(_serve(config, course))
 

@@ -76,6 +76,10 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
+    def alive(self) -> bool:
+        """Whether looks are still begun; else only a new start helps."""
+        return self._threads[0].is_alive()
+
     def wake(self) -> None:
         """There may be something to do. Safe from anywhere."""
         self._wake.set()

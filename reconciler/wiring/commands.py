@@ -39,9 +39,10 @@ CUT_OFF = (5, 130, -signal.SIGTERM)  # what a command that was told to stop may 
 class ChildCommands:
     """Runs commands, from many threads. `stop` ends those that only read; `hurry` tells those that write to finish what they are at."""
 
-    def __init__(self, settings: Settings, lockdown: Callable[[], str]) -> None:
+    def __init__(self, settings: Settings, lockdown: Callable[[], str], ran: Callable[[str, int, float], None]) -> None:
         self._settings = settings
         self._lockdown = lockdown
+        self._ran = ran
         self._stopping = threading.Event()
         self._hurrying = threading.Event()
 
@@ -99,6 +100,7 @@ class ChildCommands:
         settings = self._settings
         where = ["--repo", str(settings.repo), *(["--env", settings.environment] if settings.environment else [])]
         command = [sys.executable, "-m", "reconciler.cli.main", "--no-color", *where, *arguments]
+        began = time.monotonic()
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             # A session of its own: Ctrl-C on the server's terminal is for the server, which decides who is told.
             child = subprocess.Popen(
@@ -110,6 +112,7 @@ class ChildCommands:
                 if not writes:
                     child.kill()
                     child.wait()
+            self._ran(arguments[0], code, time.monotonic() - began)
             return code, _text(out), _text(err, LOG_BYTES)
 
     def _wait(self, child: subprocess.Popen[bytes], seconds: float, name: str, *, writes: bool) -> int:
