@@ -63,11 +63,11 @@ def _reason(error: OSError) -> str:
 
 
 def tls_extension(connection: ssl.SSLObject | None) -> dict[str, Any] | None:
-    """What the ASGI TLS extension says of a connection; None for one without TLS. A certificate that was not verified is none."""
+    """What the ASGI TLS extension says of a connection; None for one without TLS."""
     if connection is None:
         return None
-    verified = connection.context.verify_mode is not ssl.CERT_NONE
-    der = connection.getpeercert(binary_form=True) if verified else None
+    # Where none is verified none is asked for, and openssl has none to give.
+    der = connection.getpeercert(binary_form=True)
     cipher = connection.cipher()
     return {
         "server_cert": None,

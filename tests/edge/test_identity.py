@@ -337,6 +337,11 @@ def forged() -> dict[str, str]:
     }
 
 
+def test_two_keys_of_one_name_prove_nothing() -> None:
+    twice = {"keys": [jwk(KEY.public_key(), "one"), jwk(OTHER.public_key(), "one")]}
+    assert proven(signed(claims()), RULES._replace(keys=twice)) is None
+
+
 def unsigned(body: dict[str, Any]) -> str:
     head = jwt.utils.base64url_encode(b'{"alg":"none","typ":"JWT","kid":"one"}')
     return (head + b"." + jwt.utils.base64url_encode(json.dumps(body).encode()) + b".").decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
@@ -170,8 +171,6 @@ def test_plain_text_is_taken_from_loopback_and_trusted_proxies_alone() -> None:
         await NetworkMiddleware(app, rules, **options)(scope, lambda: None, send)  # type: ignore[arg-type, return-value]  # nothing is received
         return int(sent[0]["status"])
 
-    import asyncio
-
     def status(client: str, scheme: str, **options: bool) -> int:
         return asyncio.run(said(client, scheme, **options))
 
@@ -268,6 +267,29 @@ def test_only_hosts_of_ours_are_answered(named: tuple[Served, Recorder]) -> None
     assert host_status(server, b"Host: evil.com", b"X-Forwarded-Host: reconciler.example.com") == 421
     assert host_status(server, version=b"1.0") == 400
     assert len(app.scopes) == answered
+
+
+def test_servers_that_let_two_hosts_through_are_no_way_round() -> None:
+    assert passed([(b"host", b"a.example"), (b"host", b"a.example")]) == 400
+    assert passed([(b"host", b"a.example"), (b"host", b"b.example")]) == 400
+    assert passed([(b"host", b"a.example")]) == 200
+
+
+def passed(headers: list[tuple[bytes, bytes]]) -> int:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"status": 200})
+
+    async def nothing() -> Any:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "headers": headers, "server": ("127.0.0.1", 1), "path": "/"}
+    asyncio.run(HostsMiddleware(app, ["a.example"])(scope, nothing, send))
+    return int(sent[0]["status"])
 
 
 addresses = st.ip_addresses()

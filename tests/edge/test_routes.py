@@ -22,7 +22,7 @@ from reconciler.edge.headers import HeadersMiddleware
 from reconciler.edge.hosts import HostsMiddleware
 from reconciler.edge.network import NetworkRules
 from reconciler.edge.routes import MOST_KNOWN
-from reconciler.edge.scope import PRINCIPAL
+from reconciler.edge.scope import ANONYMOUS, PRINCIPAL
 from tests.server.serving import Served, served
 
 entered: list[str] = []
@@ -140,6 +140,20 @@ def test_a_protected_route_is_not_reached_without_proof_however_it_is_asked_for(
     answers = {one: server.ask(one[1], *([one[2]] if one[2] else []), method=one[0]).status for one in asked}
     assert {one: status for one, status in answers.items() if not 400 <= status < 500} == {}
     assert entered == []
+
+
+def test_nobody_in_particular_is_no_principal() -> None:
+    def anonymous(app: App) -> App:
+        async def as_nobody(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[PRINCIPAL] = ANONYMOUS
+            await app(scope, receive, send)
+
+        return as_nobody
+
+    entered.clear()
+    with served(ClassifiedRoutes(application(), around=anonymous)) as server:
+        assert (server.ask("/runs").status, server.ask("/health").status) == (401, 200)
+    assert entered == ["GET /health"]
 
 
 def test_the_same_routes_are_reached_with_a_proof(server: Served) -> None:
