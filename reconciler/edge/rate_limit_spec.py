@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
@@ -10,14 +9,8 @@ from pydantic import Field
 
 from ..core.resource import Spec
 from ..core.values import Seconds
+from .limits import LARGEST, Algorithm, Limit
 from .paths import Globs
-
-LARGEST = 1_000_000_000  # past this a limit is none, and counts no longer fit where they are kept
-LONGEST_SECONDS = 86400  # counters are kept as long as their window; a limit a month is a quota, not protection
-
-Algorithm = Literal["token_bucket", "sliding_window", "fixed_window", "leaky_bucket"]
-
-_KEY = re.compile(r"ip|principal|webhook|header:[A-Za-z0-9-]{1,64}")
 
 
 class RateLimitSpec(Spec):
@@ -28,15 +21,25 @@ class RateLimitSpec(Spec):
     routes: Annotated[Globs, Field(description="`*` stands for any text")]
     limit: Annotated[int, Field(ge=1, le=LARGEST)]
     per: Seconds = 60
-    burst: Annotated[int, Field(ge=0, le=LARGEST, description="how many beyond the limit may come at once")] = 0
-    algorithm: Algorithm = "sliding_window"
-    key: Annotated[str, Field(description="whom it counts: ip (IPv6 by /64), principal, webhook, or header:NAME")] = "ip"
+    burst: Annotated[
+        int,
+        Field(ge=0, le=LARGEST, description="how many may come at once: of a bucket its size, of a window a bucket besides; 0: the limit"),
+    ] = 0
+    algorithm: Literal["token_bucket", "sliding_window", "fixed_window", "leaky_bucket"] = "sliding_window"
+    key: Annotated[str, Field(description="whom it counts: ip (IPv6 by /64), principal, webhook, or header:NAME; who has none, by ip")] = (
+        "ip"
+    )
     adaptive: Annotated[bool, Field(description="shrinks while answers are slow")] = False
 
+    def limit_of(self, name: str) -> Limit:
+        """The same for the middleware. Raises ValueError when it could not be kept as declared."""
+        algorithm = Algorithm(self.algorithm)
+        return Limit(name, self.limit, float(self.per), self.burst, algorithm, self.key, self.routes, self.adaptive)
 
-def rate_limit_problems(_name: str, spec: RateLimitSpec) -> Iterator[str]:
+
+def rate_limit_problems(name: str, spec: RateLimitSpec) -> Iterator[str]:
     """What is wrong with one declared limit."""
-    if not 1 <= spec.per <= LONGEST_SECONDS:
-        yield "per must be 1s to 1d"
-    if not _KEY.fullmatch(spec.key):
-        yield f"key: {spec.key!r} is none of ip, principal, webhook, header:NAME"
+    try:
+        spec.limit_of(name)
+    except ValueError as error:
+        yield str(error)
