@@ -74,12 +74,12 @@ class Claim(NamedTuple):
 
 
 class Events:
-    """The events of one server or of several. Raises Unavailable where the database does."""
+    """The events of one server or of several. `lease` is in seconds. Raises Unavailable where the database does."""
 
     def __init__(self, database: Database, owner: str, *, lease: float = LEASE_SECONDS) -> None:
         self._database = database
         self._owner = owner
-        self._lease = lease
+        self.lease = lease
 
     def prepare(self, *, alone: bool) -> None:
         """Make what is missing. `alone`: no other server uses this database, so whoever held a claim is dead."""
@@ -118,7 +118,7 @@ class Events:
                     waiting,
                     token,
                     self._owner,
-                    self._lease,
+                    self.lease,
                 )
                 if taken:
                     return Claim(waiting, token, self._mark(run, waiting, token))
@@ -145,7 +145,7 @@ class Events:
         """Hold a claim for another lease. False where somebody else has it now."""
         with self._database.transaction() as run:
             sql = "UPDATE claims SET until = EPOCH() + %s WHERE subject = %s AND token = %s RETURNING subject"
-            return bool(run(sql, self._lease, claim.subject, claim.token))
+            return bool(run(sql, self.lease, claim.subject, claim.token))
 
     def finish(self, claim: Claim, outcome: str) -> int:
         """End what was claimed. Returns how many events that were: none where the claim was lost."""

@@ -14,7 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..core.errors import ReconcilerError, Unavailable, bug
-from .events import LEASE_SECONDS, Claim, Events
+from .events import Claim, Events
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +57,10 @@ class Workers:
         looks: Mapping[str, Look],
         *,
         count: int = 2,
-        lease: float = LEASE_SECONDS,
         told: Callable[[Looked], None] = lambda _looked: None,
     ) -> None:
         self._events = events
         self._looks = looks
-        self._lease = lease
         self._told = told
         self._count = count
         self._wake = threading.Event()
@@ -146,7 +144,7 @@ class Workers:
 
     def _renew(self) -> None:
         """Hold every claim that is worked on, to the end of the last look."""
-        while not self._stopping.wait(self._lease / 3) or self._threads[0].is_alive() or self._active:
+        while not self._stopping.wait(self._events.lease / 3) or self._threads[0].is_alive() or self._active:
             with self._lock:
                 held = list(self._active.values())
             for claim in held:
@@ -156,7 +154,7 @@ class Workers:
                 except Unavailable as error:
                     log.warning("%s: its claim could not be renewed: %s", claim.subject, error)
             if self._stopping.is_set():
-                time.sleep(min(0.1, self._lease / 3))
+                time.sleep(min(0.1, self._events.lease / 3))
 
 
 def _words(error: BaseException) -> str:
