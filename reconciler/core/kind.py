@@ -122,6 +122,8 @@ class Kind(Generic[S, C]):
     """What is wrong with a declared name and spec, beyond what the model says: one sentence a problem."""
     fits: Callable[[str, S, Find], Iterable[str]] = _stands_alone
     """What is wrong with a declared object beside the others that the commit declares."""
+    claims: Callable[[str, S], Iterable[str]] = _no_problems
+    """What only one declared object can have, in words ("route /webhooks/github")."""
     fold: Callable[[str], str] = _as_written
     """The server's spelling of a name. A declared name that is not its own fold is an error."""
     align: Callable[[S, S], S] = _live_as_it_is

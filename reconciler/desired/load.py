@@ -108,6 +108,16 @@ def _misfits(reading: Reading) -> Iterator[Problem]:
     for address, resource in resources.items():
         for sentence in reading.ground.kinds[address.kind].fits(address.name, resource.spec, find):
             yield Problem(str(resource.origin), str(address), sentence)
+    yield from _claimed_twice(reading)
+
+
+def _claimed_twice(reading: Reading) -> Iterator[Problem]:
+    holders: dict[str, Address] = {}
+    for address, resource in reading.resources.items():
+        for claim in reading.ground.kinds[address.kind].claims(address.name, resource.spec):
+            holder = holders.setdefault(claim, address)
+            if holder != address:
+                yield Problem(str(resource.origin), str(address), f"{claim} is {holder}'s already", "only one can have it")
 
 
 def _credentials(reading: Reading, today: datetime.date) -> Iterator[Problem]:

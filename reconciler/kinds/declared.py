@@ -18,10 +18,11 @@ def declared(
     refs: Callable[[str, S], Iterable[Ref]] = lambda _name, _spec: (),
     check: Callable[[str, S], Iterable[str]] = lambda _name, _spec: (),
     fits: Callable[[str, S, Find], Iterable[str]] = lambda _name, _spec, _find: (),
+    claims: Callable[[str, S], Iterable[str]] = lambda _name, _spec: (),
     stays: Callable[[str, S], str] = lambda _name, _spec: "",
 ) -> AnyKind:
     """A kind of documents that others read. `stays`: what is left in the world when one is removed from git."""
-    return Kind(name, "ledger", spec, _read, _write, refs=refs, check=check, fits=fits, stays=stays, declared=True)
+    return Kind(name, "ledger", spec, _read, _write, refs=refs, check=check, fits=fits, claims=claims, stays=stays, declared=True)
 
 
 def _read(_client: Any, _names: Names) -> Reading[Any]:

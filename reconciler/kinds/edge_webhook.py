@@ -15,4 +15,8 @@ def _refs(_name: str, spec: WebhookSpec) -> Iterator[Ref]:
     yield Ref("secret", "secret", spec.secret, hint=True)
 
 
-WEBHOOK = declared("webhook", WebhookSpec, refs=_refs, check=webhook_problems)
+def _claims(_name: str, spec: WebhookSpec) -> Iterator[str]:
+    yield f"route {spec.route}"
+
+
+WEBHOOK = declared("webhook", WebhookSpec, refs=_refs, check=webhook_problems, claims=_claims)

@@ -149,6 +149,22 @@ def test_what_cannot_hold_is_refused_offline(name: str, spec: dict[str, Any], wo
     assert words in said
 
 
+def test_two_webhooks_at_one_route_and_two_classes_of_one_path_are_refused_offline(site: Site) -> None:
+    documents = [
+        {"kind": "webhook", "name": "one", "spec": WEBHOOK},
+        {"kind": "webhook", "name": "two", "spec": WEBHOOK | {"scheme": "stripe"}},
+        {"kind": "route", "name": "open", "spec": {"path": "/health", "access": "public"}},
+        {"kind": "route", "name": "hook", "spec": {"path": WEBHOOK["route"], "access": "public"}},
+        {"kind": "route", "name": "closed", "spec": {"path": "/health", "access": "protected"}},
+    ]
+    site.write("desired-state/edge.yaml", "\n---\n".join(map(json.dumps, documents)))
+    ran = site.run("validate")
+    assert ran.code == 1
+    assert "webhook/two: route /hooks/x is webhook/one's already" in ran.err
+    assert "route/hook: route /hooks/x is webhook/one's already" in ran.err
+    assert "route/closed: the class of /health is route/open's already" in ran.err
+
+
 NETWORKS = st.one_of(st.ip_addresses(), st.ip_addresses(v=4).map(lambda ip: f"::ffff:{ip}")).map(str)
 
 
