@@ -13,10 +13,10 @@ from .asgi import Scope
 from .endpoints import SHORTEST_SECRET, TOKEN, Endpoint, TimedSecret
 from .refusals import Refusal, malformed, unproven
 from .schemes import Claim, Found, Same, scheme_of, strength
-from .scope import PEER, Address
+from .scope import PEER, Address, Principal
 
 MOST_SECRETS = 4  # each costs a MAC over the body; two are valid while one rotates
-_MEASURED = re.compile(rb"[0-9]{1,15}")
+_MEASURED = re.compile(rb"[0-9]{1,20}")
 _JSON = re.compile(rb"application/(?:json|[a-z0-9.-]+\+json)(?:; *charset=\"?utf-8\"?)?", re.IGNORECASE)
 _FORM = re.compile(rb"application/x-www-form-urlencoded(?:; *charset=\"?utf-8\"?)?", re.IGNORECASE)
 _PLAIN = re.compile(rb"[\x20-\x7e]{0,256}")
@@ -48,7 +48,9 @@ class Gate:
         self.endpoint = endpoint
         self.scheme = scheme_of(endpoint)
         self._wanted = self.scheme.headers | {b"content-type", b"content-encoding", b"content-length", b"user-agent"}
-        self._wanted |= {name for name in (self.scheme.delivery, self.scheme.event) if name}
+        self._names = tuple(filter(None, (self.scheme.delivery, self.scheme.event)))
+        self._wanted |= set(self._names)
+        self.principal = Principal("webhook", endpoint.name)
         self._agent = re.compile(endpoint.user_agent) if endpoint.user_agent else None
         self._algorithms = sorted(endpoint.algorithms, key=strength)
         self._known: tuple[TimedSecret, ...] = ()
@@ -75,14 +77,13 @@ class Gate:
 
     def fit(self, found: Found) -> None:
         """Look at what is announced. Raises Refusal."""
-        for name in (self.scheme.delivery, self.scheme.event):
-            if name and not _PLAIN.fullmatch(found.get(name, b"")):
+        for name in self._names:
+            if name in found and not _PLAIN.fullmatch(found[name]):
                 raise malformed(f"{name.decode()} is not plain text")
-        if found.get(b"content-encoding", b"identity").lower() != b"identity":
+        if b"content-encoding" in found and found[b"content-encoding"].lower() != b"identity":
             raise Refusal(415, "the body is packed")
-        kind = found.get(b"content-type")
-        # What says nothing is read as JSON, and strictly.
-        if kind is not None and not (_JSON.fullmatch(kind) or self.is_form(found)):
+        kind = found.get(b"content-type", b"application/json")  # what says nothing is read as JSON, and strictly
+        if not (_JSON.fullmatch(kind) or self.is_form(found)):
             raise Refusal(415, "the body is not application/json")
         announced = found.get(b"content-length", b"0")
         if not _MEASURED.fullmatch(announced):
@@ -119,26 +120,29 @@ class Gate:
                 start = None if algorithm == TOKEN else hmac.new(key, digestmod=algorithm)
                 yield Key(algorithm, key, secret.not_after, start)
 
-    def matching(self, claim: Claim, macs: Sequence[Mac]) -> Mac | None:
-        """Return the MAC that was presented. All are compared with all: how long it takes tells nothing of which came near."""
-        match = None
-        for mac in macs:
-            expected = self.scheme.wire(mac.key.algorithm, mac.digest())
-            for algorithm, presented in claim.signatures:
-                if algorithm == mac.key.algorithm and hmac.compare_digest(presented, expected):
-                    match = mac
-        return match
+    def proven(self, claim: Claim, macs: Sequence[Mac]) -> bytes | None:
+        """Return the strongest MAC under the secret that was presented; None where nothing matched.
 
-    def replay_key(self, claim: Claim, match: Mac, macs: Sequence[Mac], body: bytes) -> str:
-        """Return what every copy of a delivery has, whatever a stranger changed of what is not signed."""
+        All are compared with all: how long it takes tells nothing of which came near.
+        """
+        secret = None
+        digests = [mac.digest() for mac in macs]
+        for (key, _), digest in zip(macs, digests, strict=True):
+            expected = self.scheme.wire(key.algorithm, digest)
+            for algorithm, presented in claim.signatures:
+                if algorithm == key.algorithm and hmac.compare_digest(presented, expected):
+                    secret = key.secret
+        return next((digest for (key, _), digest in zip(macs, digests, strict=True) if key.secret == secret), None)
+
+    def replay_key(self, claim: Claim, digest: bytes, body: bytes) -> str:
+        """Return what every copy of a delivery has, whatever a stranger changed of what is not signed.
+
+        `digest` is by the strongest algorithm, whichever was presented: a copy with the other of two signatures is the same delivery.
+        """
         same = self.scheme.same
         if same is Same.IDENTITY:
             return f"{self.endpoint.name}:{claim.identity.decode()}"
-        if same is Same.BODY:
-            return f"{self.endpoint.name}:{hashlib.sha256(body).hexdigest()}"
-        # By the strongest algorithm, whichever was presented: a copy with the other of two signatures is the same delivery.
-        strongest = next(mac for mac in macs if mac.key.secret == match.key.secret)
-        return f"{self.endpoint.name}:{strongest.digest().hex()}"
+        return f"{self.endpoint.name}:{(hashlib.sha256(body).digest() if same is Same.BODY else digest).hex()}"
 
 
 def wrong_secret(gate: Gate, secret: bytes) -> str:

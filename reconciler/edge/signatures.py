@@ -23,7 +23,7 @@ from .refusals import Refusal, unproven
 from .replay import Claim as Claimed
 from .replay import ReplayMemory, Standing
 from .schemes import Found
-from .scope import PRINCIPAL, WEBHOOK, Address, Principal
+from .scope import PRINCIPAL, WEBHOOK, Address
 
 RETRY_SECONDS = 5  # what is unavailable is asked for again after this
 _BROKEN_OFF = (408, 413)  # the rest of the body is not waited for
@@ -139,7 +139,7 @@ class SignatureMiddleware:
         found = gate.found(scope)
         body, key = await self._proven(gate, scope, found, receive)
         # In place, for what stands around this class: who is proven is not banned for what others do behind the same address.
-        scope[PRINCIPAL] = Principal("webhook", gate.endpoint.name)
+        scope[PRINCIPAL] = gate.principal
         delivery = Delivery(self._memory, await self._claimed(key))
         scheme = gate.scheme
         try:
@@ -162,12 +162,12 @@ class SignatureMiddleware:
         macs = gate.macs(held, claim, self._clock())
         updates = [mac.inner.update for mac in macs if mac.inner is not None]
         body = await read_body(receive, updates, self._room, largest=endpoint.largest, deadline=endpoint.deadline)
-        match = gate.matching(claim, macs)
-        if match is None:
+        digest = gate.proven(claim, macs)
+        if digest is None:
             raise unproven("the signature is not that of the body under any valid secret" if macs else "no secret is valid now")
         if claim.timestamp is not None and abs(int(self._clock()) - claim.timestamp) > endpoint.tolerance:
             raise unproven("the timestamp is too far from now")
-        return body, gate.replay_key(claim, match, macs, body)
+        return body, gate.replay_key(claim, digest, body)
 
     async def _claimed(self, key: str) -> Claimed:
         try:

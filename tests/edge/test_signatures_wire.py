@@ -109,11 +109,11 @@ def test_a_late_body_is_answered_before_the_connection_is_closed() -> None:
     assert (status, b"connection: close" in said) == (408, True)
 
 
-def test_26_megabytes_are_refused_before_they_are_sent() -> None:
-    assert LARGEST == 25 * 1024 * 1024
+@pytest.mark.parametrize("announced", [25 * 1024 * 1024 + 1, 26 * 1024 * 1024, 10**15])
+def test_more_than_25_megabytes_are_refused_before_they_are_sent(announced: int) -> None:
     it = stand("github")
     with listening(it) as url, connected(url.removesuffix(PATH)) as connection:
-        connection.sendall(request(b"Content-Length: %d\r\n" % (26 * 1024 * 1024), it.signed()[1]))
+        connection.sendall(request(b"Content-Length: %d\r\n" % announced, it.signed()[1]))
         status, said = read_answer(connection)
     assert status == 413
     assert said.endswith(b'{"error": "too large"}')
@@ -138,7 +138,6 @@ def test_a_body_of_the_largest_size_is_taken() -> None:
     with listening(it) as url, httpx.Client(timeout=120) as client:
         headers = {name.decode(): value.decode() for name, value in github(body, SECRET, 0).items()}
         assert client.post(url, content=body, headers=headers).status_code == 202
-        assert client.post(url, content=body + b" ", headers=headers).status_code == 413
     assert it.inbox.receipts[0].body == body
 
 
