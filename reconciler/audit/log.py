@@ -148,12 +148,18 @@ class Log:
         """Whether the lines of a segment were archived and then dropped."""
         return self.shelf.get(f"{ARCHIVED}{id}") is not None
 
+    def drop(self, id: str) -> None:
+        """Delete the lines of an archived segment, wherever this log has them. Their hashes stay."""
+        for key in self.shelf.keys(f"segments/{id}/") if self.shipped else ():
+            self.shelf.delete(key)
+        (self.folder / "segments" / f"{id}{SUFFIX}").unlink(missing_ok=True)
+
     def unfinished(self) -> list[Path]:
         """Segments in the folder `open`, oldest first."""
         return sorted(self.open_folder.glob(f"*{SUFFIX}"))
 
     def read(self) -> Iterator[tuple[int, bytes]]:
-        """Every line of the log with its number; those of archived segments are left out. Raises Tampered where lines are missing."""
+        """Every line of the log with its number; those that are not here any more are left out."""
         for listed in self.segments():
             content = self.content(listed.id)
             if content is not None:

@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def _alone(path: Path) -> Iterator[bool]:
 
 
 def _take(book: Log, path: Path, record: Record) -> None:
-    id = path.name.removesuffix(SUFFIX)
+    id, note = path.name.removesuffix(SUFFIX), note_of(path)
     lines, torn = whole_lines(path.read_bytes())
     if torn:
         _set_torn_aside(book, path, torn, record)
@@ -65,7 +65,7 @@ def _take(book: Log, path: Path, record: Record) -> None:
         path.with_suffix(NOTE).unlink(missing_ok=True)
         return
     leaves = leaves_of(lines)
-    fault = look(lines, leaves, id.rpartition("-")[2]).fault or note_fault(book, path, leaves)
+    fault = look(lines, leaves, id.rpartition("-")[2]).fault or note_fault(book, path, note, leaves)
     if fault is not None:
         _set_aside(book, path, fault, record)
         return
@@ -87,16 +87,20 @@ def left_behind(book: Log) -> dict[str, Unanswered]:
     return dict(found)
 
 
-def note_fault(book: Log, path: Path, leaves: list[bytes]) -> Fault | None:
-    """Hold an open segment against the checkpoint that its writer signed."""
+def note_of(path: Path) -> str | None:
+    """The checkpoint that the writer of an open segment has signed; None where there is none yet."""
     try:
-        note = path.with_suffix(NOTE).read_text(encoding="utf-8")
+        return path.with_suffix(NOTE).read_bytes().decode(errors="replace")
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError):
-        return Fault(0, "forged", "its checkpoint cannot be read")
+
+
+def note_fault(book: Log, path: Path, note: str | None, leaves: Sequence[bytes]) -> Fault | None:
+    """Hold an open segment against its writer's checkpoint, which was read before it."""
+    if note is None:
+        return None
     try:
-        checkpoint, _ = book.opened(note, path.name.removesuffix(SUFFIX).rpartition("-")[2])
+        checkpoint, _ = book.opened(note, path.stem.rpartition("-")[2])
     except NoteError as error:
         return Fault(0, error.sort, f"its checkpoint is not ours: {error}")
     if checkpoint.size > len(leaves):

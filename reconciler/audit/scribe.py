@@ -57,7 +57,7 @@ class Scribe:
         self._guarded = guarded
         self._now = now
         self._beat = beat
-        self._clean = Redactor(masks, book.people.hidden)
+        self.clean = Redactor(masks, book.people.hidden)
         self._lock = threading.Lock()
         self._sealing = threading.Lock()
         self._segment: Segment | None = None
@@ -69,10 +69,7 @@ class Scribe:
 
     def intents(self, events: Iterable[Event]) -> list[str]:
         """Keep several at once, for the price of one; return their ids."""
-        made = [
-            event._replace(id=secrets.token_hex(8), commit=event.commit or self._about.commit, rid=event.rid or self._about.rid)
-            for event in events
-        ]
+        made = [self._identified(event) for event in events]
         self._opened().append(made)
         return [event.id for event in made]
 
@@ -87,8 +84,12 @@ class Scribe:
 
     def decision(self, action: str, resource: str, **fields: str) -> None:
         """Keep what a person or a guard decided."""
-        self._opened().append([Event("decision", id=secrets.token_hex(8), action=action, resource=resource, **fields)])
+        self._opened().append([self._identified(Event("decision", action=action, resource=resource, **fields))])
         self._seal()
+
+    def keep(self, event: Event) -> None:
+        """Keep any event."""
+        self._opened().append([event])
 
     def dangling(self, resource: str) -> tuple[str, ...]:
         return tuple(one.id for one in self.unanswered() if one.resource == resource)
@@ -122,6 +123,9 @@ class Scribe:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
+    def _identified(self, event: Event) -> Event:
+        return event._replace(id=secrets.token_hex(8), commit=event.commit or self._about.commit, rid=event.rid or self._about.rid)
+
     def _look(self) -> dict[str, Unanswered]:
         try:
             return left_behind(self._book)
@@ -145,7 +149,7 @@ class Scribe:
             actor = self._book.people.pseudonym(about.actor)
         except BackendError as error:
             raise Unloggable(f"the audit log cannot be written, so nothing is changed: {error}") from None
-        segment = Segment(self._book.open_folder / f"{began}-{writer}{SUFFIX}", writer, self._now, self._clean)
+        segment = Segment(self._book.open_folder / f"{began}-{writer}{SUFFIX}", writer, self._now, self.clean)
         segment.append([Event("segment", **about._replace(actor=actor)._asdict())])
         try:
             take_over(self._book, lambda event: segment.append([event]))

@@ -1,0 +1,232 @@
+"""What is made of the log: searches, proofs for others, archives, and verification from where the last one ended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.audit.archive import archivable, archive, drop
+from reconciler.audit.note import NoteError, read_checkpoint, read_note, signed
+from reconciler.audit.proof import check_growth, check_inclusion, prove, prove_growth
+from reconciler.audit.search import Wanted, raw_lines, search
+from reconciler.audit.verdict import Known, read_known
+from reconciler.backends.aws.client import AwsClient
+from reconciler.core.errors import Missing, ReconcilerError, Refused
+from reconciler.ledger.file import FileShelf
+from reconciler.ledger.s3 import S3Shelf
+from reconciler.ledger.shelf import Shelf
+from tests.audit.desk import Desk, pen, rewrite
+
+few = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    made = Desk(tmp_path / "audit")
+    for number in range(3):
+        made.run(4, first=10 * number)
+    return made
+
+
+# Searches.
+
+
+def found(desk: Desk, **wanted: object) -> list[str]:
+    return [row.resource for row in search(desk.book, Wanted(**wanted)) if row.type != "segment"]  # type: ignore[arg-type]
+
+
+def test_a_search_finds_what_was_done_with_what_became_of_it(desk: Desk) -> None:
+    with desk.scribe() as scribe:
+        scribe.outcome(scribe.intent("apply.delete", "vault.policy/gone"), "failed", code="denied")
+        scribe.decision("guard.lifted", "vault.policy/gone", code="irreversible")
+        scribe.intent("apply.create", "vault.policy/cut-off")
+    assert found(desk, resource="vault.policy/p1?") == [f"vault.policy/p1{number}" for number in range(4)]
+    assert found(desk, action="apply.delete", outcome="failed") == ["vault.policy/gone"]
+    assert found(desk, action="guard.*") == ["vault.policy/gone"]
+    (row,) = search(desk.book, Wanted(resource="vault.policy/cut-off"))
+    assert row.outcome == ""
+    assert len(found(desk)) == 15
+    assert found(desk, rid="another") == []
+
+
+def test_a_search_is_by_person_and_by_time(desk: Desk) -> None:
+    (ada,) = desk.book.people.pseudonyms("ada@example.com")
+    assert len(found(desk, actors=frozenset({ada}))) == 12
+    assert found(desk, actors=frozenset({"somebody else"})) == []
+    assert found(desk, since="2027-01-15T08:02", until="2027-01-15T08:03") == [f"vault.policy/p{number}" for number in range(20, 24)]
+    assert found(desk, until="2027-01-15T08:01") == [f"vault.policy/p{number}" for number in range(4)]
+
+
+def test_a_name_with_an_address_is_found_by_the_address(desk: Desk) -> None:
+    name = "vault.identity_group_alias/jwt/ops%40example.com"
+    with desk.scribe() as scribe:
+        scribe.outcome(scribe.intent("apply.create", name), "applied")
+        rows = search(desk.book, Wanted(resource=name), scribe.clean)
+    assert [row.outcome for row in rows] == ["applied"]
+    assert "example" not in rows[0].resource
+
+
+def test_an_outcome_of_a_later_process_belongs_to_its_intent(desk: Desk) -> None:
+    desk.killed(0, open_intent="vault.policy/x")
+    with desk.scribe() as scribe:
+        scribe.outcome(scribe.dangling("vault.policy/x")[0], "unknown")
+    assert [(row.entry, row.outcome) for row in search(desk.book, Wanted(resource="vault.policy/x"))] == [(28, "unknown")]
+
+
+def test_raw_lines_are_those_that_were_hashed(desk: Desk) -> None:
+    assert list(raw_lines(desk.book)) == desk.lines()
+    second = list(raw_lines(desk.book, "2027-01-15T08:01", "2027-01-15T08:02"))
+    assert second == desk.lines()[9:18]
+
+
+# Proofs.
+
+
+@few
+@given(entry=st.integers(0, 26), other=st.integers(0, 26))
+def test_a_proof_convinces_who_has_nothing_but_the_public_key(desk: Desk, entry: int, other: int) -> None:
+    proof = prove(desk.book, entry)
+    assert check_inclusion(proof.line, proof.text, [desk.pen.verifier]).size == 27
+    if other != entry:
+        with pytest.raises(NoteError, match="does not lead"):
+            check_inclusion(desk.lines()[other], proof.text, [desk.pen.verifier])
+    with pytest.raises(NoteError, match="trusted keys"):
+        check_inclusion(proof.line, proof.text, [pen(seed=b"e" * 32).verifier])
+    for altered in (
+        proof.text.replace(f"index {entry}", f"index {entry + 1}"),
+        proof.text.replace("v1", "v2", 1),
+        proof.text.replace("=\n", "\n", 1),
+    ):
+        with pytest.raises(NoteError):
+            check_inclusion(proof.line, altered, [desk.pen.verifier])
+
+
+def test_what_is_not_in_the_log_cannot_be_proven(desk: Desk) -> None:
+    with pytest.raises(Missing, match="0 to 26"):
+        prove(desk.book, 27)
+    rewrite(desk.segments()[1], lambda lines: [lines[0].replace(b"apply", b"other"), *lines[1:]])
+    assert prove(desk.book, 3)
+    with pytest.raises(ReconcilerError, match="not what was recorded"):
+        prove(desk.book, 9)
+    desk.segments()[1].with_suffix(".leaves").write_bytes(b"x" * 32 * 9)
+    with pytest.raises(ReconcilerError, match="not what its checkpoint is over"):
+        prove(desk.book, 3)
+
+
+def test_growth_is_proven_and_a_smaller_or_another_tree_refused(desk: Desk, tmp_path: Path) -> None:
+    trusted = [desk.pen.verifier]
+    before = read_checkpoint(read_note(desk.book.head()[0].note).text)
+    assert check_growth(before, prove_growth(desk.book, before), trusted) == before
+    desk.run()
+    proof = prove_growth(desk.book, before)
+    after = check_growth(before, proof, trusted)
+    assert (before.size, after.size) == (27, 34)
+    with pytest.raises(Refused, match="became smaller"):
+        check_growth(
+            after,
+            prove_growth(Desk(desk.folder).book, before).replace(proof.partition("\n\n")[2], signed(before.text, [desk.pen])),
+            trusted,
+        )
+    other = Desk(tmp_path / "other")
+    for _ in range(6):
+        other.run()
+    with pytest.raises(Refused, match="replaced or rewritten"):
+        prove_growth(other.book, before)
+    with pytest.raises(Refused, match="rolled back or replaced"):
+        prove_growth(other.book, before._replace(size=1000))
+    with pytest.raises(Refused, match="does not show"):
+        check_growth(before._replace(root=b"x" * 32), proof, trusted)
+    with pytest.raises(NoteError, match="another log"):
+        check_growth(before._replace(origin="x"), proof, trusted)
+
+
+# Incremental verification.
+
+
+def test_verification_goes_on_from_where_the_last_one_ended(desk: Desk) -> None:
+    known = desk.verdict().known
+    assert known is not None
+    desk.run()
+    verdict = desk.verdict(known=read_known(known.write()), incremental=True)
+    assert verdict.ok, verdict
+    assert (verdict.checked, verdict.size) == (7, 34)
+    assert any("0 to 26" in note for note in verdict.notes)
+
+
+def test_lines_that_were_verified_before_are_not_read_again_but_a_new_tree_over_them_is_seen(desk: Desk) -> None:
+    known = desk.verdict().known
+    rewrite(desk.segments()[0], lambda lines: lines[:2])
+    assert desk.verdict(known=known, incremental=True).ok
+    assert not desk.verdict(known=known).ok
+
+
+@pytest.mark.parametrize("peaks", [(), (b"x" * 32,) * 4])
+def test_what_was_verified_before_counts_only_as_far_as_it_was_signed(desk: Desk, peaks: tuple[bytes, ...]) -> None:
+    known = desk.verdict().known
+    assert known is not None
+    verdict = desk.verdict(known=Known(known.size, peaks, known.note), incremental=True)
+    assert verdict.ok
+    assert verdict.checked == 27, "everything is read"
+
+
+def test_what_was_verified_before_is_read_as_it_was_written_or_not_at_all() -> None:
+    with pytest.raises(ReconcilerError, match="verify in full"):
+        read_known("{}")
+
+
+# Archives.
+
+
+@pytest.fixture(params=["folder", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
+    if request.param == "folder":
+        return FileShelf(tmp_path / "archive")
+    aws: AwsClient = request.getfixturevalue("aws")
+    aws.change("s3", "create_bucket", Bucket="archive")
+    return S3Shelf(aws, "archive", "audit")
+
+
+@pytest.mark.parametrize("shipped", [False, True])
+def test_archived_segments_are_dropped_and_the_log_still_verifies(tmp_path: Path, place: Shelf, shipped: bool) -> None:
+    desk = Desk(tmp_path / "audit", place=tmp_path / "ledger" if shipped else None)
+    for number in range(3):
+        desk.run(4, first=10 * number)
+    before = desk.lines()
+    ripe = list(archivable(desk.book, "2027-01-15T08:01:30", lambda listed: listed.begin == 0))
+    assert [one.begin for one in ripe] == [9], "the first is held, the last is too young"
+    with desk.scribe() as scribe:
+        for listed in ripe:
+            drop(desk.book, archive(desk.book, listed, place), "the archive", scribe.keep)
+    assert desk.lines()[:18] == before[:9] + before[18:]
+    kept = place.get(f"{ripe[0].id}.jsonl")
+    assert kept is not None
+    assert kept.content.splitlines() == before[9:18]
+    verdict = desk.verdict()
+    assert verdict.ok, verdict
+    assert any("archived" in note for note in verdict.notes)
+    assert list(archivable(desk.book, "2027-01-15T08:01:30", lambda listed: listed.begin == 0)) == []
+    pruned = [json.loads(line) for line in desk.lines() if b"audit.prune" in line]
+    assert [(one["resource"], one["phase"]) for one in pruned] == [(ripe[0].id, "entries 9-17")]
+    assert prove(desk.book, 3)
+    with pytest.raises(ReconcilerError, match="archived"):
+        prove(desk.book, 10)
+
+
+def test_lines_that_were_deleted_and_marked_as_archived_are_found(desk: Desk) -> None:
+    path = desk.segments()[1]
+    path.unlink()
+    FileShelf(desk.folder).add(f"archived/{path.stem}", b"{}")
+    (finding,) = desk.verdict().findings
+    assert (finding.sort, finding.entry) == ("deleted", 9)
+    assert "no event" in finding.what
+
+
+def test_what_was_tampered_with_is_not_archived(desk: Desk, tmp_path: Path) -> None:
+    rewrite(desk.segments()[0], lambda lines: lines[:-1])
+    with pytest.raises(ReconcilerError, match="not what was recorded"):
+        archive(desk.book, desk.book.segments()[0], FileShelf(tmp_path / "archive"))
+    assert not (tmp_path / "archive").exists()
