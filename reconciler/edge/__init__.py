@@ -2,6 +2,11 @@
 
     scope         what they leave in the ASGI scope for what is behind them
     asgi          the vocabulary, and answers
+    routes        ClassifiedRoutes: nobody enters a protected route unproven, by the marks and classes in access
+    network       from where requests may come, behind proxies too: networks, countries
+    hosts, headers  what clients may call us; what browsers are told
+    identity      who asks: certificates, tokens (Vault's), jwts
+    *_spec        what is declared of all this: the models of the kinds webhook, rate_limit, route, network_rule
     signatures    webhooks: the middleware, on endpoints (what is declared), schemes (how senders sign), proof (keys and MACs),
                   bodies (cap and deadline), strict_json, events and meaning (what a body says), replay, redis_replay, redelivery
 
@@ -16,7 +21,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .access import PROTECTED, PUBLIC
     from .endpoints import Endpoint, Receipt, TimedSecret
-    from .network import NetworkMiddleware
+    from .headers import HeadersMiddleware
+    from .hosts import HostsMiddleware
+    from .identity import IdentityMiddleware
+    from .network import NetworkMiddleware, NetworkRules
     from .redis_replay import RedisReplayMemory
     from .replay import LocalReplayMemory
     from .routes import ClassifiedRoutes
@@ -26,8 +34,12 @@ if TYPE_CHECKING:
 _HOME = {
     "ClassifiedRoutes": "routes",
     "Endpoint": "endpoints",
+    "HeadersMiddleware": "headers",
+    "HostsMiddleware": "hosts",
+    "IdentityMiddleware": "identity",
     "LocalReplayMemory": "replay",
     "NetworkMiddleware": "network",
+    "NetworkRules": "network",
     "PROTECTED": "access",
     "PUBLIC": "access",
     "PeerAddress": "scope",
@@ -43,8 +55,12 @@ __all__ = [
     "PUBLIC",
     "ClassifiedRoutes",
     "Endpoint",
+    "HeadersMiddleware",
+    "HostsMiddleware",
+    "IdentityMiddleware",
     "LocalReplayMemory",
     "NetworkMiddleware",
+    "NetworkRules",
     "PeerAddress",
     "Principal",
     "Receipt",

@@ -1,0 +1,32 @@
+"""docs/edge.md, as a program."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from reconciler.server.tls import server_context
+from tests.server.certificates import SERVER, authority, client, issue
+from tests.server.serving import served
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "edge.md"
+
+
+def test_the_service_of_the_guide_does_what_the_guide_says(tmp_path: Path) -> None:
+    first, second = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(first, names)
+    compile(second, "guide", "exec")
+    ca = authority()
+    (tmp_path / "clients.pem").write_text(ca.pem)
+    context = server_context(*issue(ca, names=["localhost"], usage=SERVER).write(tmp_path, "server"), tmp_path / "clients.pem")
+    mine = client(tmp_path, ca, issue(ca, uris=["spiffe://genesis/cart"]), "mine")
+    other = client(tmp_path, ca, issue(ca, uris=["spiffe://other/cart"]), "other")
+    nobody = client(tmp_path, ca, None)
+    with served(names["app"], context) as server:
+        assert server.ask("/health", context=nobody).body == b"fine"
+        assert server.ask("/v1/orders", context=nobody).status == 401
+        assert server.ask("/v1/orders", context=other).status == 403
+        assert server.ask("/v1/orders", context=mine).body == b"hello, spiffe://genesis/cart"
+        assert "strict-transport-security" in server.ask("/health", context=nobody).headers
