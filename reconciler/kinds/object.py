@@ -77,6 +77,8 @@ _SECRET_MOUNTS = frozenset({"kv", "generic", "cubbyhole", "totp"})
 
 # Asked plainly, this one answers with its first value under a name that cannot be written.
 _MANY_VALUES = "sys/config/ui/headers/"
+# What servers answer that a path cannot be read, whoever asks.
+_NOT_AN_OBJECT = frozenset({400, 405, 500})
 
 
 class ObjectSpec(Spec):
@@ -141,19 +143,33 @@ def _read(client: VaultClient, names: Names) -> Reading[ObjectSpec]:
     for path, body in _bodies(client, sorted(names.wanted - refused.keys() - blind.keys())):
         if isinstance(body, Denied):
             gaps.append(Gap(path, path, "read"))
+        elif isinstance(body, BackendError):
+            gaps.append(Gap(path, path, "", str(body)))
         elif body is not None:
             live[path] = Live(ObjectSpec.model_construct(data=dict(body)))
     return Reading(live, tuple(sorted(gaps)))
 
 
-def _bodies(client: VaultClient, paths: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any] | Denied | None]]:
-    yield from client.read_many([path for path in paths if not path.startswith(_MANY_VALUES)])
-    for path in paths:
-        if path.startswith(_MANY_VALUES):
-            try:
-                yield path, client.read(path, multivalue="true")
-            except Denied as denied:
-                yield path, denied
+def _bodies(client: VaultClient, paths: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any] | BackendError | None]]:
+    alone = [path for path in paths if path.startswith(_MANY_VALUES)]
+    together = [path for path in paths if not path.startswith(_MANY_VALUES)]
+    try:
+        yield from list(client.read_many(together))
+    except BackendError as error:
+        if error.status not in _NOT_AN_OBJECT:
+            raise
+        alone = list(paths)  # nobody knows what is declared as an object: which of them is none must not hide the others
+    for path in alone:
+        yield path, _body(client, path)
+
+
+def _body(client: VaultClient, path: str) -> Mapping[str, Any] | BackendError | None:
+    try:
+        return client.read(path, multivalue="true") if path.startswith(_MANY_VALUES) else client.read(path)
+    except BackendError as error:
+        if isinstance(error, Denied) or error.status in _NOT_AN_OBJECT:
+            return error
+        raise
 
 
 def _table(name: str) -> str:

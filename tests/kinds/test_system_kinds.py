@@ -404,6 +404,17 @@ def test_every_value_of_a_header_is_read_back(root: VaultClient) -> None:
     root.delete(path)
 
 
+def test_a_path_that_the_server_reads_to_nobody_hides_no_other_object(root: VaultClient) -> None:
+    cors, reload = "sys/config/cors", "sys/plugins/reload/backend"
+    write(OBJECT, root, cors, {"data": {"enabled": True, "allowed_origins": ["https://a.example"]}})
+    reading = OBJECT.read(root, Names(frozenset({cors, reload})))
+    assert list(reading.live) == [cors]
+    assert [(gap.prefix, gap.reason) for gap in reading.gaps] == [
+        (reload, f"{reload}: GET was answered with status 405: unsupported operation")
+    ]
+    root.delete(cors)
+
+
 @pytest.mark.parametrize(("mount", "path"), [("kv", "kv/plain"), ("kv-v2", "kv/data/x"), ("totp", "totp/keys/x")])
 def test_a_store_of_secrets_is_never_read_as_an_object(vault: VaultClient, mount: str, path: str) -> None:
     vault.write(f"sys/mounts/{path.partition('/')[0]}", {"type": mount})
