@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from reconciler.secrets.file_store import FileStore
 
 
+_LOADED_LATE = {
+    "vault": ("reconciler.backends.vault.hvac_login", "tenacity"),
+    "aws": ("boto3",),
+    "files": ("cryptography.hazmat.primitives.ciphers.aead",),
+}
+
+
 def secret_client(settings: Settings) -> SecretClient:
     """A client of the stores that the environment's file declares, as it lies on the disk. Nothing is sent yet."""
     return secret_client_of(settings, _environment(settings))
@@ -44,7 +52,12 @@ def secret_client_of(settings: Settings, environment: Environment) -> SecretClie
 def secret_client_at(repo: Path, environment: str | None) -> SecretClient:
     """The same for a program: what `SecretClient.from_environment` does."""
     given = gather(repo, environment, None, "text")
-    return secret_client(replace(given, environment=given.environment or given.environ.get("RECONCILE_ENV", "")))
+    client = secret_client(replace(given, environment=given.environment or given.environ.get("RECONCILE_ENV", "")))
+    # On a machine with little to spare, a first read that loads them too takes as long as a store that hangs.
+    for name in client.stores:
+        for module in _LOADED_LATE[name]:
+            import_module(module)
+    return client
 
 
 class Removal(NamedTuple):
@@ -169,23 +182,23 @@ def _slot(slot: declared.Slot, settings: Settings, environment: Environment, cli
     from reconciler.secrets.file_slots import KDFS, HsmSlot, KmsSlot, PassphraseSlot, TransitSlot
 
     if slot.passphrase is not None:
-        return PassphraseSlot(slot.called, _at_hand(slot.passphrase, settings, environment), KDFS[slot.kdf])
+        return PassphraseSlot(slot.called, at_hand(slot.passphrase, settings, environment), KDFS[slot.kdf])
     if slot.transit is not None:
         return TransitSlot(slot.called, partial(clients.vault, slot.transit.instance, gated=False), slot.transit.mount, slot.transit.key)
     if slot.kms is not None:
         return KmsSlot(slot.called, partial(clients.aws, slot.kms.instance, gated=False), slot.kms.key)
     if slot.pkcs11 is not None:
-        return HsmSlot(slot.called, _hsm(slot.pkcs11, _at_hand(slot.pkcs11.pin, settings, environment)))
+        return HsmSlot(slot.called, hsm_of(slot.pkcs11, at_hand(slot.pkcs11.pin, settings, environment)))
     raise AssertionError("a slot without a type: the model refuses it")
 
 
-def _hsm(key: declared.HsmKey, pin: Callable[[], str]) -> Callable[[], Hsm]:
+def hsm_of(key: declared.HsmKey, pin: Callable[[], str]) -> Callable[[], Hsm]:
     from reconciler.backends.hsm import Hsm
 
     return lambda: Hsm(key.module, key.token, key.key, pin())
 
 
-def _at_hand(secret: Secret, settings: Settings, environment: Environment) -> Callable[[], str]:
+def at_hand(secret: Secret, settings: Settings, environment: Environment) -> Callable[[], str]:
     """Reads what opens a store. That the environment's file names it is leave enough to read it."""
     folder = settings.repo / environment.secret_files if environment.secret_files else None
     local = Local(settings.environ, frozenset({secret.location}), folder)
