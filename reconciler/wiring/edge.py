@@ -17,13 +17,14 @@ from reconciler.edge.access import PROTECTED, PUBLIC
 from reconciler.edge.endpoints import TimedSecret
 from reconciler.edge.network_spec import NetworkSpec, together
 from reconciler.edge.scope import Principal
-from reconciler.edge.tokens import vault_principal
 from reconciler.kinds import KINDS
 from reconciler.rotation.state import Phase, State, read_state, sibling
 from reconciler.secrets.client import SecretClient
 from reconciler.secrets.revealed import Revealed
 from reconciler.server.app import Declared
 from reconciler.settings import Settings
+
+from .proofs import whose
 
 if TYPE_CHECKING:
     from reconciler.backends.vault.client import VaultClient
@@ -132,11 +133,7 @@ class People:
         return await asyncio.to_thread(self._look_up, token)
 
     def _look_up(self, token: str) -> Principal | None:
-        try:
-            found = self._as(token).read("auth/token/lookup-self")
-        except Denied:
-            return None
-        return vault_principal(found, token) if found else None
+        return whose(self._as(token).transport, token)
 
     def may_see(self, principal: Principal) -> bool:
         """Whether somebody may see what the ledger holds: who has a certificate or a JWT was let in by the operator."""

@@ -185,6 +185,7 @@ def test_a_vault_token_proves_who_it_is_of(vault: VaultClient) -> None:
         for bad in (
             *(f"X-Vault-Token: {token}x", f"X-Vault-Token: {token[:-1]}", "X-Vault-Token: ", f"Authorization: Basic {token}"),
             *(f"Authorization: {token}", f"X-Vault-Token: {token} {token}", f"Authorization: Bearer {token}\xff", "X-Vault-Token: ../sys"),
+            *("X-Vault-Token: hvs.CAESIJ", "X-Vault-Token: b.x", "X-Vault-Token: hvb.AAAAA", "X-Vault-Token: s.", "X-Vault-Token: %00"),
             f"X-Vault-Token: {token}\r\nX-Vault-Token: {token}",
             f"Authorization: Bearer {token}\r\nAuthorization: Bearer {token}",
         ):
