@@ -47,15 +47,22 @@ class Desired:
 
 
 def load(
-    tree: Tree, environment_name: str | None, kinds: Kinds, *, trusted: Tree | None = None, today: datetime.date | None = None
+    tree: Tree,
+    environment_name: str | None,
+    kinds: Kinds,
+    *,
+    trusted: Tree | None = None,
+    today: datetime.date | None = None,
+    looking_back: bool = False,
 ) -> Desired:
     """Read the desired state of one environment. Raises Invalid with every problem, Usage for a wrong environment name.
 
-    `trusted`: the tree that instances, logins, ledger and guards are taken from, where `tree` is a pull request's.
+    `trusted`: the tree that instances, logins, ledger and guards are taken from, where `tree` is a pull request's or an old one.
+    `looking_back`: what an old one declares on instances that are gone is left out, and noted.
     """
     problems: list[Problem] = []
     ground = read_ground(tree, choose_environment(tree, environment_name), kinds, trusted, problems)
-    reading = Reading(ground, problems)
+    reading = Reading(ground, problems, looking_back=looking_back)
     reading.scan(ground.document, f"environment/{ground.environment.name}")
     for name, template in ground.templates.items():
         if template:
@@ -83,7 +90,7 @@ def _whole(reading: Reading, today: datetime.date) -> Desired:
         tuple(sorted(reading.templates)),
         references.dangling,
         references.notes,
-        (*reading.notes, *reading.ground.tree.unread(), *_expired(lifts, today)),
+        (*reading.notes, *_left_out(reading), *reading.ground.tree.unread(), *_expired(lifts, today)),
         frozenset(reading.expressive),
     )
 
@@ -128,6 +135,12 @@ def _credentials(reading: Reading, today: datetime.date) -> Iterator[Problem]:
             found = problem(document, address, Fault(finding.path, what, REMEDY))
             if (found.where, address) not in said:
                 yield found
+
+
+def _left_out(reading: Reading) -> Iterator[str]:
+    for instance, count in sorted(reading.left_out.items()):
+        objects = "1 object is" if count == 1 else f"{count:,} objects are"
+        yield f"{objects} not compared: environment {reading.ground.environment.name} no longer has {instance}"
 
 
 def _expired(lifts: Iterable[Approval | Exempt], today: datetime.date) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from .documents import LIFTS, SINGLE_FILE, Envelope, Exempt, TemplateUse, named,
 from .expressions import OPEN, substitute
 from .ground import Ground, read_file
 from .overlays import patched
-from .resources import read_resource
+from .resources import gone_instance, read_resource
 from .scan import Finding, is_suspicious, scan
 from .source import Document
 from .templates import instances
@@ -48,6 +49,9 @@ class Reading:
     patched: set[Address] = field(default_factory=set)
     templates: set[str] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
+    looking_back: bool = False
+    left_out: Counter[str] = field(default_factory=Counter)
+    """How many objects lie on each instance that is gone."""
 
     def file(self, path: str) -> None:
         """Read every document of a file."""
@@ -140,6 +144,9 @@ class Reading:
                 self.problems.extend(reread if isinstance(reread, list) else [])
                 return
             envelope, document, care = reread, again, ALL
+        if self.looking_back and (gone := gone_instance(envelope, self.ground.kinds, self.ground.environment)):
+            self.left_out[gone] += 1
+            return
         if care.scan:
             self.scan(document, str(address))
         found = read_resource(envelope, address, document, self.ground.kinds, self.ground.environment)

@@ -79,8 +79,20 @@ def _builtin_faults(kind: AnyKind, envelope: Envelope, environment: Environment)
         yield Fault(("name",), f"`{ledger.mount}` holds the ledger, which is never managed", "give yours another path, or the ledger")
 
 
+def gone_instance(envelope: Envelope, kinds: Kinds, environment: Environment) -> str:
+    """The instance that a document names and the environment does not have, in words; empty where it has it."""
+    kind = kinds.get(envelope.kind)
+    if kind is None or envelope.instance in _instances(kind, environment):
+        return ""
+    return f"{kind.backend} instance `{envelope.instance}`"
+
+
+def _instances(kind: AnyKind, environment: Environment) -> Mapping[str, object]:
+    return {"vault": environment.vault, "aws": environment.aws}.get(kind.backend, {"primary": None})
+
+
 def _place_faults(kind: AnyKind, envelope: Envelope, environment: Environment) -> Iterator[Fault]:
-    known = {"vault": environment.vault, "aws": environment.aws}.get(kind.backend, {"primary": None})
+    known = _instances(kind, environment)
     if envelope.instance not in known:
         what = f"environment {environment.name} has no {kind.backend} instance `{envelope.instance}`"
         yield Fault(("instance",), what, suggestion(envelope.instance, known))

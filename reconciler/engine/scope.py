@@ -18,7 +18,7 @@ from reconciler.ledger.records import State
 from .access import KINDS as ACCESS
 from .access import KV_SECRET, SECRETS_ENGINE
 from .survey import wanted
-from .world import Wish
+from .world import Clients, Wish
 
 Resources = Mapping[Address, Resource[Any]]
 Key = tuple[str, Place]
@@ -114,6 +114,15 @@ def narrowed(wish: Wish, state: State, scope: Scope | None) -> tuple[Wish, State
     owned = {address: one for address, one in state.owned.items() if address in scope.touched}
     claims = {address: one for address, one in state.claims.items() if address in scope.touched}
     return asked, replace(state, owned=owned, claims=claims)
+
+
+def within_reach(clients: Clients, kinds: Kinds, state: State) -> State:
+    """The part of what is owned that lies on instances which are there."""
+
+    def there(address: Address) -> bool:
+        return address.kind not in kinds or clients.has(kinds[address.kind].backend, address.place.instance)
+
+    return replace(state, owned={address: one for address, one in state.owned.items() if there(address)})
 
 
 def readings_for(kinds: Kinds, addresses: Iterable[Address], scope: Scope | None, declared: Iterable[Address]) -> dict[Key, Names]:

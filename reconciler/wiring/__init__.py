@@ -95,7 +95,7 @@ def opened_for_drift(settings: Settings, progress: Progress = silent) -> Iterato
             raise Refused("nothing was applied yet, so nothing can have drifted (reconcile apply)")
         return state.applied[-1]
 
-    with _opened_at(settings, "plan", progress, last) as session:
+    with _opened_at(settings, "plan", progress, last, looking_back=True) as session:
         yield session
 
 
@@ -109,16 +109,20 @@ def opened_for_ledger(settings: Settings, purpose: str) -> Iterator[Session]:
 
 
 @contextmanager
-def _opened_at(settings: Settings, purpose: str, progress: Progress, choose: Callable[[Ledger], str]) -> Iterator[Session]:
+def _opened_at(
+    settings: Settings, purpose: str, progress: Progress, choose: Callable[[Ledger], str], *, looking_back: bool = False
+) -> Iterator[Session]:
     with collector_off():
         repository = Repository(settings.repo)
         head = repository.read(repository.resolve("HEAD"))
         environment = read_environment(head, settings.environment or None)
         with connected(settings, environment, purpose, head.commit, progress) as parts:
             tree = repository.read(repository.resolve(choose(parts.world.ledger)))
-            desired = _load(settings, tree, head)
+            desired = _load(settings, tree, head, looking_back=looking_back)
             own = own_login(desired.environment, purpose, administrator=False)
-            yield _joined(settings, parts, _wish(desired, tree, repository, own, unsaved=False))
+            session = _joined(settings, parts, _wish(desired, tree, repository, own, unsaved=False))
+            session.looking_back = looking_back
+            yield session
 
 
 def _environment(settings: Settings, tree: Tree, trusted: Tree | None) -> Environment:
@@ -142,11 +146,11 @@ def _ahead(parts: Parts, purpose: str) -> Iterator[Ahead | None]:
         ahead.close()
 
 
-def _load(settings: Settings, tree: Tree, trusted: Tree | None) -> Desired:
+def _load(settings: Settings, tree: Tree, trusted: Tree | None, *, looking_back: bool = False) -> Desired:
     from reconciler.desired.load import load
     from reconciler.kinds import KINDS
 
-    return load(tree, settings.environment or None, KINDS, trusted=trusted)
+    return load(tree, settings.environment or None, KINDS, trusted=trusted, looking_back=looking_back)
 
 
 def _joined(settings: Settings, parts: Parts, wish: Wish, ahead: Ahead | None = None) -> Session:

@@ -22,7 +22,7 @@ from reconciler.core.run import AppliedVersion, RunRecord
 from reconciler.engine.apply import Applied, apply, new_run
 from reconciler.engine.orders import Orders
 from reconciler.engine.plan import make_plan
-from reconciler.engine.scope import Scope
+from reconciler.engine.scope import Scope, within_reach
 from reconciler.engine.survey import Ahead
 from reconciler.engine.world import Wish, World
 from reconciler.ledger.lock import Lock
@@ -54,6 +54,8 @@ class Session:
     began: float
     ahead: Ahead | None = None
     scope: Scope | None = None
+    looking_back: bool = False
+    """Only what can still be looked at counts: nothing drifts on an instance that is gone."""
     interrupted: bool = False
 
     @property
@@ -63,6 +65,8 @@ class Session:
     def plan(self, targets: Collection[str], allow: Collection[str], *, rolling_back: bool = False) -> Plan:
         """Make a plan. Writes nothing."""
         state = self.ahead.state() if self.ahead else self.world.ledger.load()[0]
+        if self.looking_back:
+            state = within_reach(self.world.clients, self.world.kinds, state)
         planned = make_plan(
             self.world,
             self.wish,

@@ -349,7 +349,7 @@ def test_a_held_lock_refuses_at_once_and_names_its_holder(two_commits: Site, vau
         assert two_commits.run("lock", "status", "-o", "json").json["owner"] == "somebody"
 
 
-def test_what_lies_on_an_instance_that_left_the_environment_is_forgotten_when_allowed(site: Site, bao: Server, vault: VaultClient) -> None:
+def test_what_lies_on_an_instance_that_left_is_no_drift_and_forgotten_when_allowed(site: Site, bao: Server, vault: VaultClient) -> None:
     environment = f"project: genesis\nvault: {{primary: {{}}, eu: {{address: '{bao.address}', namespace: {site.namespace}}}}}\n"
     site.write("desired-state/environments/dev.yaml", environment)
     site.write("desired-state/p.yaml", policy("readers") + "---\n" + policy("abroad") + "instance: eu\n")
@@ -358,8 +358,13 @@ def test_what_lies_on_an_instance_that_left_the_environment_is_forgotten_when_al
     site.write("desired-state/environments/dev.yaml", "project: genesis\nvault: {primary: {}}\n")
     site.write("desired-state/p.yaml", policy("readers"))
     site.commit()
+    vault.write("sys/policies/acl/readers", {"policy": 'path "other" { capabilities = ["read"] }'})
+    drift = site.run("drift", "-o", "json").json
+    assert actions(drift) == {"vault.policy/readers": "update"}
+    assert drift["notes"] == ["1 object is not compared: environment dev no longer has vault instance `eu`"]
+    assert drift["refusals"] == []
     plan = site.plan()
-    assert actions(plan) == {"vault.policy/abroad@eu": "forget"}
+    assert actions(plan) == {"vault.policy/abroad@eu": "forget", "vault.policy/readers": "update"}
     assert [refusal["guard"] for refusal in plan["refusals"]] == ["instance_removed"]
     assert plan["complete"]
     assert site.run("apply", "--yes").code == 4
