@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # slow to import, and only rotations of databases need it
     import psycopg
 
 CONNECT_SECONDS = 5
+ENDING_ATTEMPTS = 100  # a twentieth of a second apart
 STATEMENT_MILLISECONDS = 15_000
 _NOT_THIS_LOGIN = re.compile(r"password authentication failed|is not permitted to log in|role \".*\" does not exist|28P01|28000")
 _CONNINFO = re.compile(r"^postgres(ql)?://|(^|\s)(user|password|host|service)\s*=")
@@ -63,7 +64,8 @@ class Postgres:
     ) -> bool:
         """Give a user a password, or none, which no login matches. False: the fence is not newer than the last, and nothing was changed.
 
-        A user that is missing is made as a member of `owner`, whose rights it takes on at each login.
+        A user that is missing is made as a member of `owner`, whose rights it takes on at each login. `end_sessions`: those that
+        are open end too, which a change of password leaves alone; that they did is noted beside the fence.
         """
         from psycopg import sql
 
@@ -78,15 +80,29 @@ class Postgres:
                     verifier = connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
                     connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(verifier)))
                 elif _has_user(connection, user):
-                    connection.execute(sql.SQL("ALTER ROLE {} PASSWORD NULL").format(name))
+                    # NOLOGIN is looked at last: it also stops whoever began to log in before.
+                    without = sql.SQL("NOLOGIN PASSWORD NULL" if end_sessions else "PASSWORD NULL")
+                    connection.execute(sql.SQL("ALTER ROLE {} {}").format(name, without))
             if end_sessions:
-                _end_sessions(connection, user)
+                _end_sessions(connection, secret, fence, user)
         return True
 
-    def end_sessions(self, user: str) -> None:
-        """End what is logged in as a user: a change of password leaves it alone."""
+    def evict(self, secret: str, fence: int, user: str) -> bool:
+        """End the sessions of a user whose password was changed. False: the fence is not newer than the last."""
         with self._connected() as connection:
-            _end_sessions(connection, user)
+            _prepare(connection)
+            if not _passes(connection, secret, fence):
+                return False
+            _end_sessions(connection, secret, fence, user)
+        return True
+
+    def ended(self, secret: str) -> str:
+        """The user whose sessions were ended with the last change of this secret; empty where none were, or nobody saw the end of it."""
+        with self._connected() as connection:
+            if not _has_fences(connection):
+                return ""
+            row = connection.execute("SELECT ended FROM reconciler.fences WHERE secret = %s", (secret,)).fetchone()
+            return str(row[0]) if row else ""
 
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection]:
@@ -119,14 +135,16 @@ def _prepare(connection: psycopg.Connection) -> None:
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(7237512019)")
         connection.execute("CREATE SCHEMA IF NOT EXISTS reconciler")
-        connection.execute("CREATE TABLE IF NOT EXISTS reconciler.fences (secret text PRIMARY KEY, fence bigint NOT NULL)")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS reconciler.fences (secret text PRIMARY KEY, fence bigint NOT NULL, ended text NOT NULL DEFAULT '')"
+        )
 
 
 def _passes(connection: psycopg.Connection, secret: str, fence: int) -> bool:
     """Raise the fence, and hold its row to the end of the transaction. False where it is as high already."""
     raised = connection.execute(
-        "INSERT INTO reconciler.fences AS held (secret, fence) VALUES (%s, %s) ON CONFLICT (secret) DO UPDATE SET fence = EXCLUDED.fence "
-        "WHERE held.fence < EXCLUDED.fence RETURNING fence",
+        "INSERT INTO reconciler.fences AS held (secret, fence) VALUES (%s, %s) ON CONFLICT (secret) "
+        "DO UPDATE SET fence = EXCLUDED.fence, ended = '' WHERE held.fence < EXCLUDED.fence RETURNING fence",
         (secret, fence),
     )
     return raised.fetchone() is not None
@@ -149,8 +167,20 @@ def _make_user(connection: psycopg.Connection, user: str, owner: str) -> None:
     connection.execute(sql.SQL("ALTER ROLE {} SET ROLE {}").format(name, sql.Literal(owner)))
 
 
-def _end_sessions(connection: psycopg.Connection, user: str) -> None:
-    connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s AND pid <> pg_backend_pid()", (user,))
+def _end_sessions(connection: psycopg.Connection, secret: str, fence: int, user: str) -> None:
+    """End what is logged in as a user, see it gone, and note it. Raises Unavailable. Who logs in from now on is not meant."""
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    before = row[0] if row else None
+    for _ in range(ENDING_ATTEMPTS):
+        found = connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s AND backend_start <= %s AND pid <> pg_backend_pid()",
+            (user, before),
+        ).fetchall()
+        if not found:
+            connection.execute("UPDATE reconciler.fences SET ended = %s WHERE secret = %s AND fence = %s", (user, secret, fence))
+            return
+        connection.execute("SELECT pg_sleep(0.05)")
+    raise Unavailable(f"the sessions of {user} do not end", path=user)
 
 
 @contextmanager
@@ -162,7 +192,9 @@ def _translated(what: str) -> Iterator[None]:
         yield
     except psycopg.errors.InsufficientPrivilege:
         raise Denied(
-            f"{what}: the administrator may not do this (it must be able to alter the users)", path=what, capability="alter role"
+            f"{what}: the administrator may not do this (it must be able to alter the users, and in an emergency to end their sessions)",
+            path=what,
+            capability="alter role",
         ) from None
     except psycopg.ProgrammingError as error:
         if error.sqlstate is None:

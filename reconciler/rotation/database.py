@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from ..backends.postgres import Postgres
 from .generated import Random
 from .seen import Probe
-from .state import Kept
+from .state import Kept, kept
 from .strategy import Call, Fenced, OwnValue
 from .targets import Generate, Target
+
+AHEAD = "{}: another rotator is ahead, or did this already"
 
 
 class Database(OwnValue):
@@ -41,23 +43,36 @@ class Database(OwnValue):
 
     def apply(self, call: Call, value: Kept, previous: Kept | None) -> None:
         user, password = _login(value)
-        urgent = call.urgent and len(self._spec.users) == 1  # sessions of the old password are this user's too
-        self._change(call, user, password, urgent=urgent)
+        self._change(call, user, password)
 
     def probe(self, call: Call, value: Kept) -> Probe:
-        accepted = self._server.login(*_login(value))
+        user, password = _login(value)
+        if not password:
+            return Probe.REFUSED  # PostgreSQL takes no empty one
+        accepted = self._server.login(user, password)
         return Probe.UNSURE if accepted is None else Probe.ACCEPTED if accepted else Probe.REFUSED
 
     def revoke(self, call: Call, value: Kept) -> None:
         user, _ = _login(value)
-        self._change(call, user, None, urgent=call.urgent)
+        self._change(call, user, None)
+
+    def evict(self, call: Call, value: Kept) -> None:
+        if not self._server.evict(call.secret, call.fence, _login(value)[0]):
+            raise Fenced(AHEAD.format(call.secret))
+
+    def strays(self, *needed: Mapping[str, str] | None) -> tuple[Kept, ...]:
+        names = {value.get("username", "") for value in needed if value}
+        return tuple(kept({"username": user, "password": ""}, identity=user) for user in self._spec.users if user not in names)
 
     def fence(self, secret: str) -> int | None:
         return self._server.fence(secret)
 
-    def _change(self, call: Call, user: str, password: str | None, *, urgent: bool) -> None:
-        if not self._server.set_password(call.secret, call.fence, user, password, owner=self._spec.owner, end_sessions=urgent):
-            raise Fenced(f"{call.secret}: another rotator is ahead, or did this already")
+    def lingering(self, secret: str, value: Kept) -> bool:
+        return self._server.ended(secret) != _login(value)[0]
+
+    def _change(self, call: Call, user: str, password: str | None) -> None:
+        if not self._server.set_password(call.secret, call.fence, user, password, owner=self._spec.owner, end_sessions=call.urgent):
+            raise Fenced(AHEAD.format(call.secret))
 
     def _next_user(self, main: Mapping[str, str] | None) -> str:
         users = self._spec.users

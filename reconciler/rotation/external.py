@@ -14,7 +14,7 @@ from ..core.errors import Unavailable
 from .generated import Random, renewed
 from .seen import Probe
 from .state import Kept
-from .strategy import Call, Definite, OwnValue
+from .strategy import Call, Definite, NoLogins, OwnValue
 from .targets import Generate
 
 
@@ -24,7 +24,7 @@ class Speaks(Protocol):
     def __call__(self, verb: str, sent: bytes) -> bool | None: ...
 
 
-class External(OwnValue):
+class External(OwnValue, NoLogins):
     """What accepts the value is somebody else's, and honours the fence if it can."""
 
     tested = True

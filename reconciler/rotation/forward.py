@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .moves import conflict, moved, pending_of, to, tried
+from .moves import conflict, known_to_others, moved, over, pending_of, to, tried
 from .seen import Action, Apply, Discard, Probe, Promote, Record, Seen, Wait
-from .state import Phase, Stage, State
+from .state import Kept, Phase, Stage, State
 
 
 def idle(state: State, seen: Seen, now: int) -> Action:
@@ -14,10 +14,11 @@ def idle(state: State, seen: Seen, now: int) -> Action:
     noticed = _noticed(state, seen, now)
     if noticed is not None:
         return noticed
-    if asked is None and not state.again:
+    leaked = bool(asked and asked.leaked) or known_to_others(state, main)
+    if asked is None:
         if now < state.backoff_until:
             return Wait("waits after a failure", state.backoff_until)
-        if not seen.due:
+        if not (seen.due or state.again or leaked):
             return Wait("not due", seen.next_due)
     if seen.fresh is None:
         return Wait(seen.lacking or "there is nothing to make a value of")
@@ -33,7 +34,8 @@ def idle(state: State, seen: Seen, now: int) -> Action:
         old_fp=main.fp if main else "",
         previous=main,
         started=now,
-        leaked=asked.leaked if asked else ("current",) if state.again and state.leaked else (),
+        exposed=(main,) if leaked and main else (),
+        alarmed=(now if state.alarmed is None else state.alarmed) if leaked else None,
         requested_by=asked.by if asked else "schedule",
     )
     return to(begun, Phase.STAGED)
@@ -44,6 +46,8 @@ def _noticed(state: State, seen: Seen, now: int) -> Record | None:
     main = seen.main
     if main is None:
         return None
+    if state.exposed and not known_to_others(state, main):
+        return _replaced_by_hand(state, main, now)
     if state.last_rotated is None:
         # Nobody knows when it was made. Were it overdue, a first run would rotate everything at once.
         return Record(replace(state, last_rotated=now, old_version=main.version, old_fp=main.fp, again=False))
@@ -51,16 +55,25 @@ def _noticed(state: State, seen: Seen, now: int) -> Record | None:
         return None
     if main.fp == state.old_fp:
         return Record(replace(state, old_version=main.version))
-    # It counts as a rotation, and what leaked before it is not in use any more.
-    return Record(
-        replace(state, last_rotated=now, old_version=main.version, old_fp=main.fp, reason="written by a person", again=False, leaked=())
-    )
+    return Record(replace(_by_hand(state, main, now), again=False))
+
+
+def _by_hand(state: State, main: Kept, now: int) -> State:
+    """A person's write counts as a rotation."""
+    return replace(state, last_rotated=now, old_version=main.version, old_fp=main.fp, reason="written by a person")
+
+
+def _replaced_by_hand(state: State, main: Kept, now: int) -> Record:
+    """What leaked is not what readers get any more, and may still be good at the target."""
+    after = _by_hand(state, main, now)
+    return over(after, main, None, Phase.IDLE, reason=after.reason, promoted=now, again=False)
 
 
 def staged(state: State, seen: Seen, now: int) -> Action:
     if moved(state, seen):
         return conflict(state)
-    if not state.terms.tested or seen.pending is Probe.ACCEPTED:
+    sure = seen.fence is None or seen.fence >= state.fence  # else somebody may sleep who is about to apply it again
+    if not state.terms.tested or (seen.pending is Probe.ACCEPTED and sure):
         value, beside = seen.completed or (state.pending, ())
         return to(state, Phase.APPLIED, pending=value, doomed=beside)
     return _make_accepted(state, seen, now)
@@ -98,24 +111,27 @@ def _next_stage(state: State, now: int) -> Record:
     done = next((index for index, step in enumerate(state.terms.steps) if state.stage and step.name == state.stage.name), -1)
     rest = state.terms.steps[done + 1 :]
     # A first value has no readers yet, and a leaked one no time.
-    if not rest or state.leaked or state.previous is None:
+    if not rest or state.exposed or state.previous is None:
         return to(state, Phase.PROMOTING)
     step = rest[0]
     return to(state, Phase.CANARY, stage=Stage(step.name, step.percent, now, now + step.seconds))
 
 
 def canary(state: State, seen: Seen, now: int) -> Action:
+    grace = now + state.terms.cache
     lost = _lost(state, seen)
+    if isinstance(lost, Record):
+        # Consumers in the rollout keep what they have for a while: it must stay good if it is taken back later.
+        return Record(replace(lost.state, not_before=grace))
     if lost is not None:
         return lost
-    grace = now + state.terms.cache
     if seen.complaints:
         return to(
             state, Phase.ABORTING, f"{len(seen.complaints)} consumers report failures: {', '.join(seen.complaints[:5])}", not_before=grace
         )
     if state.terms.checked and seen.checks.verdict is Probe.REFUSED:
         return to(state, Phase.ABORTING, "the validation failed in the rollout", checks=seen.checks.words, not_before=grace)
-    if state.stage and now < state.stage.until and not state.leaked:
+    if state.stage and now < state.stage.until and not state.exposed:
         return Wait(f"stage {state.stage.name}", state.stage.until)
     if state.terms.checked and seen.checks.verdict is Probe.UNSURE:
         return Wait("the validation gave no answer")
@@ -137,7 +153,7 @@ def promoting(state: State, seen: Seen, now: int) -> Action:
     pending, main = pending_of(state), seen.main
     if pending.same(main) and main is not None:
         # A first value has no reader who still has another.
-        over = now if state.leaked or state.previous is None else now + state.terms.overlap
+        over = now if state.exposed or state.previous is None else now + state.terms.overlap
         return to(state, Phase.OVERLAP, new_version=main.version, overlap_until=over, promoted=now)
     if moved(state, seen):
         return conflict(state)
@@ -146,7 +162,7 @@ def promoting(state: State, seen: Seen, now: int) -> Action:
     if seen.pending is Probe.UNSURE:
         return Wait("the target cannot be asked")
     if state.previous is None and tried(state, seen):
-        return Wait("the target refuses the new value; `adopt` or `release` it")
+        return Wait("the target refuses the new value; `release` it to try again")
     if tried(state, seen):
         # Not straight to ABORTING: a rotator that sleeps may be about to promote. Writing the base anew stops it.
         return to(state, Phase.ROLLING_BACK, "the target refuses the new value")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from .seen import Probe
 from .state import Kept
-from .strategy import Call, OwnValue
+from .strategy import Call, NoLogins, OwnValue
 from .targets import Generate
 
 Random = Callable[[int], str]
@@ -20,7 +20,7 @@ def renewed(main: Mapping[str, str] | None, generate: Generate, random: Random) 
     return {**(main or {}), key: random(generate.length)}
 
 
-class Generated(OwnValue):
+class Generated(OwnValue, NoLogins):
     """Nothing but the store changes."""
 
     target = ""

@@ -63,4 +63,4 @@ def load(job: Job) -> State:
 
 
 def calling(job: Job, state: State) -> Call:
-    return Call(job.fence_name, state.rid, state.fence, urgent=bool(state.leaked), known=state.known_ids)
+    return Call(job.fence_name, state.rid, state.fence, urgent=bool(state.exposed), known=state.known_ids)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from ..backends.aws.client import AwsClient
 from .seen import Probe
 from .state import Kept
-from .strategy import Call, OwnValue
+from .strategy import Call, NoLogins, OwnValue
 from .targets import Target
 
 
-class KmsKey(OwnValue):
+class KmsKey(OwnValue, NoLogins):
     """One key. The secret holds how many rotations it has had."""
 
     tested = True

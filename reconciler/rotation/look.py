@@ -23,7 +23,8 @@ def observe(job: Job, state: State, memory: Memory, asked: Asked | None) -> Seen
         previous=_probed(job, call, state.previous if Want.PREVIOUS in wanted else None),
         live=_probed(job, call, main if Want.MAIN in wanted else None),
         fence=job.strategy.fence(job.fence_name) if Want.FENCE in wanted and job.strategy.tested else None,
-        done_here=any((name, state.fence) in memory.done for name in ("Apply", "Revoke")),
+        lingering=Want.SESSIONS in wanted and _lingering(job, state),
+        done_here=any((name, state.fence) in memory.done for name in ("Apply", "Revoke", "Evict")),
         asked=asked,
     )
     if Want.CHECKS in wanted and state.pending is not None and seen.pending is not Probe.REFUSED:
@@ -52,7 +53,7 @@ def _with_schedule(job: Job, state: State, seen: Seen) -> Seen:
     first = main is None and state.last_rotated is None and job.first_value
     overdue = job.auto and (first or (due is not None and due.overdue(now)))
     seen = seen._replace(due=overdue, next_due=due.at if due else None)
-    if not (overdue or seen.asked or state.again):
+    if not (overdue or seen.asked or state.again or state.exposed):
         return seen
     foreign = job.foreign()
     if foreign:
@@ -74,6 +75,7 @@ def begin(job: Job, main: Kept | None) -> State:
         policy_hash=job.policy_hash,
         pending=kept(value, "", job.strategy.identity(value), job.fingerprint(value)),
         known_ids=job.strategy.known_ids(),
+        strays=job.strategy.strays(main.value if main else None, value),
     )
 
 
@@ -92,6 +94,11 @@ def terms(job: Job, main: Kept | None) -> Terms:
         cache=job.policy.consumer_cache,
         budget=job.policy.retries,
     )
+
+
+def _lingering(job: Job, state: State) -> bool:
+    ending = state.pending if state.phase is Phase.ABORTING else state.previous
+    return ending is not None and job.strategy.tested and job.strategy.lingering(job.fence_name, ending)
 
 
 def _kept(job: Job, held: Held | None) -> Kept | None:

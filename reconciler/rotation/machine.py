@@ -21,6 +21,8 @@ def wants(state: State) -> frozenset[Want]:
     looks = _WANTS[state.phase]
     if not state.terms.tested:
         looks -= {Want.PENDING, Want.PREVIOUS, Want.MAIN}
+    if not state.exposed:
+        looks -= {Want.SESSIONS}
     return looks if state.terms.checked else looks - {Want.CHECKS}
 
 
@@ -32,8 +34,8 @@ _WANTS: Mapping[Phase, frozenset[Want]] = {
     Phase.CANARY: frozenset({Want.PENDING, Want.CHECKS, Want.REPORTS}),
     Phase.PROMOTING: frozenset({Want.PENDING, Want.FENCE}),
     Phase.OVERLAP: frozenset({Want.COPIES, Want.MAIN, Want.PREVIOUS, Want.FENCE, Want.REPORTS}),
-    Phase.RETIRING: frozenset({Want.MAIN, Want.PREVIOUS, Want.FENCE}),
-    Phase.ABORTING: frozenset({Want.COPIES, Want.MAIN, Want.PENDING, Want.PREVIOUS, Want.FENCE}),
+    Phase.RETIRING: frozenset({Want.MAIN, Want.PREVIOUS, Want.FENCE, Want.SESSIONS}),
+    Phase.ABORTING: frozenset({Want.COPIES, Want.MAIN, Want.PENDING, Want.PREVIOUS, Want.FENCE, Want.SESSIONS}),
     Phase.ROLLING_BACK: frozenset({Want.PREVIOUS}),
     Phase.CONFLICT: frozenset({Want.MAIN}),
     Phase.ORPHANED: frozenset(),
@@ -43,7 +45,7 @@ _WANTS: Mapping[Phase, frozenset[Want]] = {
 def decide(state: State, seen: Seen, now: int) -> Action:
     """The one thing to do next."""
     if seen.asked is not None and seen.asked.leaked and state.phase is not Phase.IDLE:
-        marked = _marked(state, seen.asked.leaked)
+        marked = _marked(state, seen, seen.asked.leaked, now)
         if marked is not None:
             return marked
     if state.hold:
@@ -54,15 +56,21 @@ def decide(state: State, seen: Seen, now: int) -> Action:
     return _PHASES[state.phase](state, seen, now)
 
 
-def _marked(state: State, leaked: tuple[str, ...]) -> Record | None:
-    """Take note that something leaked while a rotation is under way; None where that is noted."""
-    if "pending" in leaked and state.phase in UNPROMOTED:
-        return to(state, Phase.ABORTING, "the pending value leaked", again=True)
-    if set(leaked) <= set(state.leaked):
+def _marked(state: State, seen: Seen, leaked: tuple[str, ...], now: int) -> Record | None:
+    """Take note of what leaked while a rotation is under way, as values: what is current now may be the previous one soon."""
+    noted = list(state.exposed)
+    for word, value in (("current", seen.main), ("pending", state.pending), ("previous", state.previous)):
+        if word in leaked and value is not None and not any(one.same(value) for one in noted):
+            noted.append(value)
+    alarm = replace(state, exposed=tuple(noted), alarmed=now if state.alarmed is None else state.alarmed)
+    if state.phase is Phase.ORPHANED:
+        return to(alarm, Phase.IDLE, state.reason, backoff_until=0)  # a leak is reason enough to try again
+    if len(noted) == len(state.exposed):
         return None
-    # Past the promotion what leaked as `current` or `pending` is the new value: it has to be rotated out once more.
-    fresh = state.phase not in UNPROMOTED and bool({"current", "pending"} & set(leaked))
-    return Record(replace(state, leaked=tuple(sorted({*state.leaked, *leaked})), again=state.again or fresh))
+    if "pending" in leaked and state.phase in UNPROMOTED:
+        return to(alarm, Phase.ABORTING, "the pending value leaked", again=True, excused=True)
+    # One that is being taken back is not that which the alarm is about, and its failure no reason to wait.
+    return Record(replace(alarm, again=state.again or state.phase in (Phase.ABORTING, Phase.ROLLING_BACK)))
 
 
 def failed(state: State, reason: str) -> Record | None:

@@ -24,8 +24,25 @@ def tried(state: State, seen: Seen) -> bool:
 
 
 def sealed(state: State, seen: Seen) -> bool:
-    """Whether the target refuses whoever still acts on an earlier phase."""
-    return seen.fence is None or seen.fence >= state.entered_fence
+    """Whether the target refuses whoever still acts on an earlier phase, and has let nobody in who must not stay."""
+    return (seen.fence is None or seen.fence >= state.entered_fence) and not seen.lingering
+
+
+def known_to_others(state: State, value: Kept | None) -> bool:
+    """Whether this value leaked."""
+    return any(one.same(value) for one in state.exposed)
+
+
+def over(state: State, main: Kept | None, ended: Kept | None, phase: Phase, **changes: Any) -> Record:
+    """A rotation is over, unless something else leaked that has to be ended first. Readers' own value is for the next rotation."""
+    left = tuple(one for one in state.exposed if not one.same(ended))
+    other = next((one for one in left if not one.same(main)), None)
+    if other is not None and main is not None and state.terms.tested and state.terms.ends:
+        return to(state, Phase.RETIRING, state.reason, pending=main, previous=other, exposed=left, again=False, excused=False)
+    exposed = tuple(one for one in left if one.same(main))
+    state = replace(state, old_version=main.version if main else "", old_fp=main.fp if main else "")
+    state = replace(state, exposed=exposed, alarmed=state.alarmed if exposed else None, excused=False)
+    return to(state, phase, pending=None, previous=None, stage=None, strays=(), **changes)
 
 
 def works(state: State, probe: Probe, value: Kept | None) -> bool:
@@ -37,6 +54,11 @@ def pending_of(state: State) -> Kept:
     if state.pending is None:
         raise AssertionError(f"a rotation in phase {state.phase} has a pending value")
     return state.pending
+
+
+def anew(state: State) -> Record:
+    """Go on in the same phase behind a newer fence: one fence is good for one change."""
+    return to(state, state.phase, state.reason)
 
 
 def to(state: State, phase: Phase, reason: str = "", **changes: Any) -> Record:

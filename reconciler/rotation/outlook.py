@@ -7,7 +7,7 @@ from ..core.rotated import Outlook
 from .job import Job, Memory, load
 from .look import observe
 from .machine import decide
-from .seen import Apply, Asked, Copy, Discard, Promote, Record, Revoke, Wait
+from .seen import Apply, Asked, Copy, Discard, Evict, Promote, Record, Revoke, Wait
 from .state import Phase
 
 
@@ -33,5 +33,7 @@ def outlook_of(job: Job, asked: Asked | None) -> Outlook:
             return Outlook(job.path, state.word, "make a value good at the target")
         case Revoke() | Discard():
             return Outlook(job.path, state.word, "end a value at the target")
+        case Evict():
+            return Outlook(job.path, state.word, "end sessions at the target")
         case Wait(reason):
             return Outlook(job.path, state.word, "nothing", reason)

@@ -10,6 +10,8 @@ from .job import Job, load
 from .moves import to
 from .state import UNPROMOTED, Kept, Phase, State, kept, read_state, sibling, write_state
 
+STUCK = frozenset({Phase.PROMOTING, Phase.ABORTING, Phase.RETIRING})
+"""Phases that may wait for a target to be mended. Releasing them once too often does nothing."""
 ATTEMPTS = 5  # while a rotator is at work
 
 
@@ -19,7 +21,7 @@ def hold(job: Job, reason: str) -> State:
 
 
 def release(job: Job) -> State:
-    """Let a held or orphaned rotation go on; in a conflict, let the new value win over what the person wrote."""
+    """Let a held, stuck or orphaned rotation go on; in a conflict, let the new value win over what the person wrote."""
     return _changed(job, "release", lambda state: _released(job, state))
 
 
@@ -34,22 +36,28 @@ def _released(job: Job, state: State) -> State:
         return to(free, Phase.IDLE).state
     if state.phase is Phase.CONFLICT and state.pending is not None:
         main = _main(job)
-        return to(free, Phase.STAGED, previous=main, old_version=main.version if main else "", old_fp=main.fp if main else "").state
-    if not state.hold and not state.backoff_until and not state.failures:
-        raise Refused(f"{job.path} is in phase {state.word}: there is nothing to release it from")
-    return free
+        terms = state.terms._replace(ends=main is not None and job.strategy.ends(main.value))  # a stranger's login is not ours to end
+        about = {"old_version": main.version, "old_fp": main.fp} if main else {"old_version": "", "old_fp": ""}
+        strays = job.strategy.strays(main.value if main else None, state.pending.value)
+        return to(free, Phase.STAGED, previous=main, terms=terms, strays=strays, **about).state
+    if state.phase is Phase.ROLLING_BACK:
+        return to(free, Phase.PROMOTING).state
+    if state.phase in STUCK or state.hold or state.backoff_until or state.failures:
+        return free  # behind a newer fence, which is another attempt
+    raise Refused(f"{job.path} is in phase {state.word}: there is nothing to release it from")
 
 
 def _adopted(job: Job, state: State) -> State:
     main = _main(job)
     if main is None:
         raise Refused(f"{job.path} has no value that could be adopted (reconcile secret put {job.path})")
+    fresh = replace(state, hold="", last_rotated=int(job.clock()), again=False)
     if state.pending is None:
-        now = int(job.clock())
-        fresh = replace(state, hold="", failures=0, backoff_until=0, last_rotated=now, old_version=main.version, old_fp=main.fp)
-        return to(fresh, Phase.IDLE).state
+        about = {"old_version": main.version, "old_fp": main.fp}
+        return to(fresh, Phase.IDLE, failures=0, backoff_until=0, exposed=(), alarmed=None, **about).state
     if state.phase in UNPROMOTED or state.phase is Phase.CONFLICT:
-        return to(replace(state, hold=""), Phase.ABORTING, "what stands in the store was adopted").state
+        exposed = tuple(one for one in state.exposed if one.same(state.pending))
+        return to(fresh, Phase.ABORTING, "what stands in the store was adopted", excused=True, exposed=exposed).state
     raise Refused(f"{job.path} is in phase {state.word}, past the point where its value is in doubt (let `rotate` finish it)")
 
 

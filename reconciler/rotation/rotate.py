@@ -51,7 +51,7 @@ def rotate_one(job: Job, orders: Orders) -> Rotated:
         except ReconcilerError as error:
             report.error = str(error)
             break
-        asked = _still_asked(asked, stepped)
+        asked = still_asked(asked, state.phase, stepped)
         _note(report, stepped)
         state = stepped.state
         stuck = 0 if stepped.moved else stuck + 1
@@ -78,11 +78,12 @@ def _rests(stepped: Stepped, orders: Orders) -> bool:
     return isinstance(action, Wait) and (not orders.watch or action.until is None or stepped.state.phase is Phase.IDLE)
 
 
-def _still_asked(asked: Asked | None, stepped: Stepped) -> Asked | None:
+def still_asked(asked: Asked | None, before: Phase, stepped: Stepped) -> Asked | None:
     """A wish is granted when a rotation began after it, or took note of it."""
-    return (
-        None if asked is None or (stepped.moved and isinstance(stepped.action, Record) and stepped.state.phase is not Phase.IDLE) else asked
-    )
+    after = stepped.state.phase
+    noted = stepped.moved and isinstance(stepped.action, Record) and after is not Phase.IDLE
+    # From IDLE to RETIRING it only goes to end what leaked earlier.
+    return None if noted and (before, after) != (Phase.IDLE, Phase.RETIRING) else asked
 
 
 def _note(report: Rotated, stepped: Stepped) -> None:

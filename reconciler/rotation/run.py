@@ -9,7 +9,7 @@ from ..core.errors import Conflict, Denied, Invalid, Missing, ReconcilerError, U
 from .job import Job, Memory, calling, load
 from .look import observe
 from .machine import decide, failed
-from .seen import Action, Apply, Asked, Copy, Discard, Promote, Record, Revoke, Wait
+from .seen import Action, Apply, Asked, Copy, Discard, Evict, Promote, Record, Revoke, Wait
 from .state import Phase, State, iso, sibling, write_state
 from .strategy import Definite, Fenced
 
@@ -89,6 +89,8 @@ def _act(job: Job, state: State, action: Action) -> State:
             job.strategy.apply(call, value, state.previous)
         case Revoke(value):
             job.strategy.revoke(call, value)
+        case Evict(value):
+            job.strategy.evict(call, value)
         case Discard(id):
             job.strategy.discard(call, id)
         case Wait():

@@ -28,6 +28,7 @@ class Want(StrEnum):
     ISSUED = "issued"
     DOOMED = "doomed"
     COPIES = "copies"
+    SESSIONS = "sessions"
 
 
 class Checks(NamedTuple):
@@ -50,7 +51,7 @@ class Checks(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A person's wish to rotate now. `leaked`: what of it is known to others; then nothing waits."""
+    """A person's wish to rotate now. `leaked`: what of it others know (current, pending, previous); then nothing waits."""
 
     by: str
     leaked: tuple[str, ...] = ()
@@ -74,6 +75,8 @@ class Seen(NamedTuple):
     """What the target says of `main`."""
     fence: int | None = None
     """The newest fence that the target has seen; None where it does not say."""
+    lingering: bool = False
+    """Sessions that were opened with a value that ended may still be open."""
     done_here: bool = False
     """This process has carried out this very action at this serial, and was told that it is done."""
     checks: Checks = Checks()
@@ -126,6 +129,12 @@ class Revoke(NamedTuple):
     value: Kept
 
 
+class Evict(NamedTuple):
+    """End the sessions of a value's login, which goes on with another value. The target refuses this one already."""
+
+    value: Kept
+
+
 class Discard(NamedTuple):
     """End what an issuer made and nobody recorded. It was doomed by a record first: nobody may promote it any more."""
 
@@ -139,4 +148,4 @@ class Wait(NamedTuple):
     until: int | None = None
 
 
-Action = Record | Apply | Promote | Copy | Revoke | Discard | Wait
+Action = Record | Apply | Promote | Copy | Revoke | Evict | Discard | Wait

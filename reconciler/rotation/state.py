@@ -140,6 +140,8 @@ class State:
     previous: Kept | None = None
     known_ids: tuple[str, ...] = ()
     doomed: tuple[str, ...] = ()
+    strays: tuple[Kept, ...] = ()
+    """Logins of ours that nobody needs when this rotation is over, and that may still be good."""
     stage: Stage | None = None
     checks: str = ""
     new_version: str = ""
@@ -153,9 +155,14 @@ class State:
     failures: int = 0
     backoff_until: int = 0
     hold: str = ""
-    leaked: tuple[str, ...] = ()
+    exposed: tuple[Kept, ...] = ()
+    """What others know, each until a probe says that it is refused. While there is any, nothing waits."""
+    alarmed: int | None = None
+    """When somebody first said so."""
     again: bool = False
-    """Another rotation follows at once: what leaked is still in use."""
+    """Another rotation follows at once, since the alarm came when this one could not be what answers it."""
+    excused: bool = False
+    """What is taken back is taken back because a person wished so: it is no failure."""
     restore_epoch: int = 0
     document_version: str = field(default="", compare=False)
 
@@ -179,8 +186,9 @@ def sibling(path: str) -> str:
 
 
 _WRITTEN = {"old_version": "base_version", "old_fp": "base_fp"}
-_TIMES = frozenset({"overlap_until", "started", "not_before", "promoted", "last_rotated", "backoff_until"})
-_TUPLES = frozenset({"known_ids", "doomed", "leaked"})
+_TIMES = frozenset({"overlap_until", "started", "not_before", "promoted", "last_rotated", "backoff_until", "alarmed"})
+_TUPLES = frozenset({"known_ids", "doomed"})
+_VALUES = frozenset({"exposed", "strays"})
 
 
 def write_state(state: State) -> dict[str, str]:
@@ -195,6 +203,8 @@ def write_state(state: State) -> dict[str, str]:
 
 
 def _plain(name: str, value: Any) -> Any:
+    if name in _VALUES:
+        return [_plain("", one) for one in value]
     if isinstance(value, Kept):
         return {"value": value.value, "version": value.version, "identity": value.identity, "fp": value.fp}
     if isinstance(value, Terms):
@@ -222,7 +232,9 @@ def _read(name: str, value: Any) -> Any:
     if name == "phase":
         return Phase(value)
     if name in ("pending", "previous"):
-        return kept(value["value"], value["version"], value["identity"], value["fp"])
+        return _kept(value)
+    if name in _VALUES:
+        return tuple(_kept(one) for one in value)
     if name == "terms":
         return Terms(**{**value, "steps": tuple(Step(**step) for step in value["steps"])})
     if name == "stage":
@@ -230,6 +242,10 @@ def _read(name: str, value: Any) -> Any:
     if name in _TUPLES:
         return tuple(value)
     return seconds(value) if name in _TIMES else value
+
+
+def _kept(value: Mapping[str, Any]) -> Kept:
+    return kept(value["value"], value["version"], value["identity"], value["fp"])
 
 
 def iso(moment: int) -> str:

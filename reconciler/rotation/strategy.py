@@ -72,8 +72,20 @@ class Strategy(Protocol):
         """Have the target refuse a value. Doing it again is fine. Raises Fenced, Definite."""
         ...
 
+    def evict(self, call: Call, value: Kept) -> None:
+        """End the sessions of whom a value logged in as, and nothing else. Raises Fenced."""
+        ...
+
     def fence(self, secret: str) -> int | None:
         """The newest fence that the target has seen of a secret; None where it keeps none."""
+        ...
+
+    def lingering(self, secret: str, value: Kept) -> bool:
+        """Whether sessions that a value opened may still be open: nothing shows that they ended at the last change of the target."""
+        ...
+
+    def strays(self, *needed: Mapping[str, str] | None) -> tuple[Kept, ...]:
+        """Logins of ours beside those of the needed values. Whether they are good is not known."""
         ...
 
     def known_ids(self) -> tuple[str, ...]:
@@ -91,6 +103,19 @@ class Strategy(Protocol):
     def discard(self, call: Call, id: str) -> None:
         """End what was issued by mistake."""
         ...
+
+
+class NoLogins:
+    """The part of a strategy whose target knows neither users nor sessions."""
+
+    def strays(self, *needed: Mapping[str, str] | None) -> tuple[Kept, ...]:
+        return ()
+
+    def lingering(self, secret: str, value: Kept) -> bool:
+        return False
+
+    def evict(self, call: Call, value: Kept) -> None:
+        raise AssertionError("nobody is logged in that could be sent away")
 
 
 class OwnValue:

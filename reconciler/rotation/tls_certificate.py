@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..backends.vault.client import VaultClient
 from .seen import Probe
 from .state import Kept, kept
-from .strategy import Call
+from .strategy import Call, NoLogins
 from .targets import Target
 
 if TYPE_CHECKING:  # slow to import
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # slow to import
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 
-class TlsCertificate:
+class TlsCertificate(NoLogins):
     """One name's certificate. Old and new are good at once, until one is revoked."""
 
     tested = True

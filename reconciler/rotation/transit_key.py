@@ -14,13 +14,13 @@ from ..core.errors import Missing
 from ..secrets.store import Held, SecretStore
 from .seen import Probe
 from .state import Kept
-from .strategy import Call, Definite, OwnValue
+from .strategy import Call, Definite, NoLogins, OwnValue
 from .targets import Target
 
 _CIPHERTEXT = re.compile(r"vault:v(\d+):.+")
 
 
-class TransitKey(OwnValue):
+class TransitKey(OwnValue, NoLogins):
     """One key. It is not fenced: versions only grow, and so does the oldest that decrypts."""
 
     tested = True

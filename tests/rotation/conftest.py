@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from reconciler.dev.process import ask
 from reconciler.dev.servers import Server
 from tests.cli.site import Site
 from tests.kinds.postgres import PASSWORD
+from tests.rotation.orders import administrator
 
 ENVIRONMENT = "project: genesis\nstores: {vault: {mount: kv}}\nsecret_env: [PG_ADMIN]\n"
 
@@ -33,3 +35,15 @@ def site(tmp_path: Path, bao: Server, namespace: str) -> Site:
 def database(postgres: None) -> str:
     """The PostgreSQL of this worker; its administrator's login."""
     return f"vault:{PASSWORD}"
+
+
+@pytest.fixture
+def users(database: str) -> Iterator[str]:
+    """The administrator's login, for rigs whose users are made and dropped with the test."""
+    with administrator() as connection:
+        connection.execute("DROP ROLE IF EXISTS rig_owner")
+        connection.execute("CREATE ROLE rig_owner NOLOGIN")
+    yield database
+    with administrator() as connection:
+        for (name,) in connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'rig_%'").fetchall():
+            connection.execute(f'DROP ROLE "{name}"'.encode())

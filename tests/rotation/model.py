@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from reconciler.rotation.machine import decide, wants
-from reconciler.rotation.seen import Action, Apply, Asked, Checks, Probe, Promote, Record, Revoke, Seen, Wait, Want
+from reconciler.rotation.seen import Action, Apply, Asked, Checks, Evict, Probe, Promote, Record, Revoke, Seen, Wait, Want
 from reconciler.rotation.state import Kept, Phase, State, Terms, kept
 
 NOW = 1_000_000
@@ -26,6 +26,7 @@ class Slot(NamedTuple):
 
     state: State
     action: Action | None = None
+    leaks: tuple[Kept, ...] = ()  # what others know, if this action is carried out
 
 
 class World(NamedTuple):
@@ -38,6 +39,9 @@ class World(NamedTuple):
     slots: tuple[Slot | None, ...]
     made: int  # how many values were generated so far
     faults: tuple[str, ...]  # those still to come
+    leaked: frozenset[Kept] = frozenset()  # what a thief knows
+    inside: frozenset[int] = frozenset()  # users as whom the thief has a session
+    ended: int | None = None  # the user whose sessions were ended with the last change of the target
 
 
 @dataclass(frozen=True)
@@ -69,20 +73,34 @@ def login(rules: Rules, user: int, password: str, version: str = "") -> Kept:
     return kept({"username": name, "password": password}, version, name if rules.terms.both else "")
 
 
+STRANGER = kept({"username": "c", "password": "of a stranger"}, "", "c")
+"""A login that is not among the users that rotate, and that works."""
+
+
 def user_of(rules: Rules, value: Kept) -> int:
-    return rules.names.index(value.value["username"])
+    """Its number among the users that rotate; beyond them for a stranger."""
+    return [*rules.names, "c"].index(value.value["username"])
 
 
 def accepts(rules: Rules, world: World, value: Kept | None) -> Probe:
     if value is None or not rules.terms.tested:
         return Probe.UNSURE
+    if value.value == STRANGER.value:
+        return Probe.ACCEPTED
     password = world.users[user_of(rules, value)]
     return Probe.ACCEPTED if password and password == value.value["password"] else Probe.REFUSED
 
 
 def fresh(rules: Rules, world: World) -> State:
     user = 1 if rules.terms.both and rules.terms.tested and world.main and user_of(rules, world.main) == 0 else 0
-    return State(rid=f"r{world.made}", terms=rules.terms, pending=login(rules, user, f"p{world.made + 1}"))
+    ours = world.main is not None and (not rules.terms.tested or world.main.identity != STRANGER.identity)
+    spare = (
+        []
+        if ours or not (rules.terms.both and rules.terms.tested)
+        else [kept({"username": rules.names[1 - user], "password": ""}, "", rules.names[1 - user])]
+    )
+    terms = rules.terms._replace(ends=rules.terms.ends and ours)
+    return State(rid=f"r{world.made}", terms=terms, pending=login(rules, user, f"p{world.made + 1}"), strays=tuple(spare))
 
 
 def looks(rules: Rules, world: World, state: State) -> Iterator[tuple[Seen, tuple[str, ...]]]:
@@ -94,10 +112,11 @@ def looks(rules: Rules, world: World, state: State) -> Iterator[tuple[Seen, tupl
         pending=accepts(rules, world, state.pending) if Want.PENDING in wanted else Probe.UNSURE,
         previous=accepts(rules, world, state.previous) if Want.PREVIOUS in wanted else Probe.UNSURE,
         live=accepts(rules, world, world.main) if Want.MAIN in wanted else Probe.UNSURE,
+        lingering=Want.SESSIONS in wanted and _lingering(rules, world, state),
         fence=world.fence if Want.FENCE in wanted and rules.terms.tested and rules.fenced else None,
         checks=Checks(1, 0),
         due=due,
-        fresh=fresh(rules, world) if due or state.again else None,
+        fresh=fresh(rules, world) if due or state.again or state.exposed else None,
         lacking="the model's end",
     )
     yield seen, world.faults
@@ -120,6 +139,11 @@ def looks(rules: Rules, world: World, state: State) -> Iterator[tuple[Seen, tupl
             yield seen._replace(asked=Asked("somebody", tuple(fault.split()[1:]))), tuple(rest)
 
 
+def _lingering(rules: Rules, world: World, state: State) -> bool:
+    ending = state.pending if state.phase is Phase.ABORTING else state.previous
+    return ending is not None and rules.terms.tested and world.ended != user_of(rules, ending)
+
+
 def _no(said: Probe) -> Probe:
     return Probe.REFUSED if said is Probe.ACCEPTED else said
 
@@ -131,27 +155,53 @@ def carried_out(rules: Rules, world: World, slot: Slot) -> World:
             if world.doc.serial != slot.state.serial:
                 return world
             made = world.made + (state.phase is Phase.STAGED and slot.state.phase is Phase.IDLE)
-            return world._replace(doc=replace(state, serial=slot.state.serial + 1), made=made)
+            after = world._replace(doc=replace(state, serial=slot.state.serial + 1), made=made)
+            return _broken_into(rules, after._replace(leaked=after.leaked | set(slot.leaks)))
         case Promote(value, expected):
             version = world.main.version if world.main else ""
             if version != expected:
                 return world
             return world._replace(main=replace(value, version=str(int(version or 0) + 1)))
         case Apply(value):
-            return _set(rules, world, slot.state.fence, user_of(rules, value), value.value["password"])
+            return _set(rules, world, slot.state, user_of(rules, value), value.value["password"])
+        case Evict(value):
+            return _evict(rules, world, slot.state, user_of(rules, value))
         case Revoke(value):
-            return _set(rules, world, slot.state.fence, user_of(rules, value), "")
+            return _set(rules, world, slot.state, user_of(rules, value), "")
         case _:
             return world
 
 
-def _set(rules: Rules, world: World, fence: int, user: int, password: str) -> World:
-    if rules.fenced and fence <= world.fence:
+def _set(rules: Rules, world: World, state: State, user: int, password: str) -> World:
+    if rules.fenced and state.fence <= world.fence:
         return world
     if password and "broken" in world.faults and password == "p1":
-        return world._replace(fence=fence)  # the target took it, and does not accept it
+        return world._replace(fence=state.fence, ended=None)  # the target took it, and does not accept it
     users = tuple(password if number == user else held for number, held in enumerate(world.users))
-    return world._replace(users=users, fence=max(fence, world.fence))
+    after = world._replace(users=users, fence=max(state.fence, world.fence), ended=user if state.exposed else None)
+    return _broken_into(rules, after._replace(inside=after.inside - {user}) if state.exposed else after)
+
+
+def _evict(rules: Rules, world: World, state: State, user: int) -> World:
+    if rules.fenced and state.fence <= world.fence:
+        return world
+    after = world._replace(fence=max(state.fence, world.fence), ended=user, inside=world.inside - {user})
+    return _broken_into(rules, after)
+
+
+def _broken_into(rules: Rules, world: World) -> World:
+    """The thief logs in with whatever is known and accepted."""
+    into = {user_of(rules, one) for one in world.leaked if accepts(rules, world, one) is Probe.ACCEPTED}
+    return world._replace(inside=world.inside | into)
+
+
+def cut_off(rules: Rules, world: World, slot: Slot) -> Iterator[World]:
+    """The world after an action that was killed in the middle: the target was changed, and sessions go on."""
+    if "cut" in world.faults and isinstance(slot.action, Apply | Revoke | Evict) and slot.state.exposed:
+        after = carried_out(rules, world, slot)
+        if after != world:
+            rest = tuple(fault for fault in world.faults if fault != "cut")  # once: each costs a fence, and there is no end of those
+            yield after._replace(inside=world.inside, ended=None, faults=rest)
 
 
 def people(rules: Rules, world: World) -> Iterator[World]:
@@ -165,6 +215,8 @@ def people(rules: Rules, world: World) -> Iterator[World]:
         if fault == "person":
             users = tuple("hand" if number == user else held for number, held in enumerate(world.users))
             yield after._replace(main=login(rules, user, "hand", version), users=users)
+        elif fault == "stranger":
+            yield after._replace(main=replace(STRANGER, version=version))
         elif fault == "garbage":
             yield after._replace(main=login(rules, user, "garbage", version))
 
@@ -186,6 +238,7 @@ def steps(rules: Rules, world: World) -> Iterator[World]:
         else:
             yield put(None)
             yield put(None, carried_out(rules, world, slot))
+            yield from (put(None, after) for after in cut_off(rules, world, slot))
 
 
 def _decided(rules: Rules, world: World, state: State) -> Iterator[tuple[Slot, World]]:
@@ -194,7 +247,15 @@ def _decided(rules: Rules, world: World, state: State) -> Iterator[tuple[Slot, W
         if not rules.recorded_first and isinstance(action, Record) and action.state.phase is Phase.STAGED:
             action = Apply(action.state.pending)  # type: ignore[arg-type]  # a staged rotation has one
         if not isinstance(action, Wait):
-            yield Slot(state, action), world._replace(faults=faults)
+            yield Slot(state, action, _leaks(world, state, action, seen)), world._replace(faults=faults)
+
+
+def _leaks(world: World, state: State, action: Action, seen: Seen) -> tuple[Kept, ...]:
+    """What the words of an alarm mean where it is heard."""
+    if seen.asked is None or not isinstance(action, Record) or action.state.exposed == state.exposed:
+        return ()
+    named = {"current": seen.main, "pending": state.pending, "previous": state.previous}
+    return tuple(value for word, value in named.items() if word in seen.asked.leaked and value)
 
 
 class Explored(NamedTuple):
@@ -238,9 +299,13 @@ def _way(came: dict[World, World | None], world: World | None) -> list[World]:
 def settled(rules: Rules, world: World) -> World:
     """Where one rotator, alone and unharmed, comes to rest. The others were killed."""
     world = world._replace(slots=(None,), faults=tuple(fault for fault in world.faults if fault == "broken"))
+    now = NOW
     for _ in range(PASSES):
-        action = decide(world.doc, next(looks(rules, world, world.doc))[0], NOW)
+        action = decide(world.doc, next(looks(rules, world, world.doc))[0], now)
         if isinstance(action, Wait):
-            return world
+            if not world.doc.exposed or action.until is None:
+                return world
+            now = action.until
+            continue
         world = carried_out(rules, world, Slot(world.doc, action))
     raise AssertionError("it does not come to rest")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,24 +17,21 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from reconciler.backends.postgres import Postgres
 from reconciler.backends.vault.client import VaultClient
 from reconciler.core.errors import ReconcilerError
-from reconciler.rotation.database import Database
 from reconciler.rotation.job import Memory, load
 from reconciler.rotation.look import observe
 from reconciler.rotation.machine import decide
-from reconciler.rotation.policy import PolicySpec, SecretSpec
+from reconciler.rotation.policy import PolicySpec
 from reconciler.rotation.run import _audited
 from reconciler.rotation.seen import Action, Asked, Checks, Probe, Wait
 from reconciler.rotation.state import Phase, State
 from reconciler.rotation.strategy import Call
-from reconciler.rotation.targets import Generate, Target
 from reconciler.secrets.aws_store import AwsStore
 from reconciler.secrets.kv_store import KvStore
-from reconciler.secrets.sources import random_text
 from reconciler.secrets.store import SecretStore
-from tests.rotation.orders import DSN, administrator
+from tests.rotation.logins import logins
+from tests.rotation.orders import administrator
 from tests.rotation.rig import Rig, stored
 from tests.secrets.aws_double import AwsDouble
 from tests.secrets.files import quick_store
@@ -177,28 +174,6 @@ def test_a_stored_value_in_encrypted_files_survives_every_fault(tmp_path: Path) 
 
 def test_a_stored_value_in_aws_survives_every_fault() -> None:
     check(Faults, lambda: stored(AwsStore("aws", AwsDouble(), "genesis/")))
-
-
-@pytest.fixture
-def users(database: str) -> Iterator[str]:
-    with administrator() as connection:
-        for role in ("rig_owner",):
-            connection.execute(f"DROP ROLE IF EXISTS {role}".encode())
-            connection.execute(f"CREATE ROLE {role} NOLOGIN".encode())
-    yield database
-    with administrator() as connection:
-        for (name,) in connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'rig_%'").fetchall():
-            connection.execute(f'DROP ROLE "{name}"'.encode())
-
-
-def logins(store: SecretStore, admin: str, count: int) -> Rig:
-    mark = uuid.uuid4().hex[:10]
-    names = tuple(f"rig_{mark}_{letter}" for letter in "ab"[:count])
-    target = Target(engine="postgresql", dsn=DSN, users=names, owner="rig_owner")
-    spec = SecretSpec(type="database", target=target, rotation="p")
-    strategy = Database(target, Generate(), Postgres(DSN, lambda: admin), random_text)
-    policy = PolicySpec(interval_days=30, overlap_hours=1, retries=2)
-    return Rig(store, strategy, spec, policy, path=f"db/{mark}")
 
 
 @pytest.mark.parametrize("count", [1, 2], ids=["one user", "two users"])

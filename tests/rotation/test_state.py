@@ -29,7 +29,9 @@ STATES = st.builds(
     overlap_until=MOMENTS,
     last_rotated=st.none() | MOMENTS,
     promoted=st.none() | MOMENTS,
-    leaked=st.sampled_from([(), ("current",), ("current", "pending")]),
+    exposed=st.lists(VALUES, max_size=2).map(tuple),
+    alarmed=st.none() | MOMENTS,
+    strays=st.lists(VALUES, max_size=2).map(tuple),
     again=st.booleans(),
     restore_epoch=st.integers(0, 9),
 )
