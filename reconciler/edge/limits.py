@@ -81,7 +81,8 @@ class Ban:
     trust: int = 86_400 * MICROSECONDS
 
 
-Rule = Bucket | FixedWindow | SlidingWindow | Ban
+Counted = Bucket | FixedWindow | SlidingWindow
+Rule = Counted | Ban
 
 
 class Check(NamedTuple):
@@ -146,12 +147,9 @@ class Limit:
         if not _KEY.fullmatch(self.key):
             raise ValueError(f"limit {self.name}: key {self.key!r} is none of ip, principal, webhook, header:NAME")
 
-    def rules(self, share: int = 1, times: int = 1) -> tuple[Rule, ...]:
-        """What counters keep for it: for one of `share` replicas, or for somebody who may send `times` as much."""
-        suffix = f"*{times}" if times > 1 else ""
-        return tuple(shared(rule, share) for rule in self._rules(self.name + suffix, times))
-
-    def _rules(self, name: str, times: int) -> tuple[Rule, ...]:
+    def rules(self, times: int = 1) -> tuple[Counted, ...]:
+        """What counters keep for it; for somebody who may send `times` as much, apart from all others."""
+        name = f"{self.name}*{times}" if times > 1 else self.name
         limit, burst = self.limit * times, self.burst * times
         per = round(self.per * MICROSECONDS)
         interval = -(-per // limit)  # rounded up: never more than declared
@@ -164,13 +162,20 @@ class Limit:
         return (counted, Bucket(f"{name} burst", interval, interval * burst))
 
 
+def capacity(rule: Rule) -> int:
+    """How much may come at once."""
+    if isinstance(rule, Ban):
+        return rule.after
+    return rule.depth // rule.interval if isinstance(rule, Bucket) else rule.limit
+
+
 def shared(rule: Rule, share: int) -> Rule:
     """What one of `share` replicas may admit by itself, at least one. Bans are the same for each."""
     if share == 1 or isinstance(rule, Ban):
         return rule
     if isinstance(rule, Bucket):
         interval = rule.interval * share
-        return Bucket(rule.name, interval, max(rule.depth // rule.interval // share, 1) * interval, rule.waits)
+        return Bucket(rule.name, interval, max(capacity(rule) // share, 1) * interval, rule.waits)
     return type(rule)(rule.name, max(rule.limit // share, 1), rule.per)
 
 

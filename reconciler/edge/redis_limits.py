@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..core.breaker import Breaker
 from ..core.errors import Unavailable
-from .limits import Ban, Bucket, Check, FixedWindow, Rule, Verdict, shared
+from .limits import Ban, Bucket, Check, FixedWindow, Rule, Verdict, capacity, shared
 from .memory_limits import MemoryCounters, uncounted
 from .redis_line import RedisLine, Said, packed
 
@@ -64,7 +64,7 @@ class RedisCounters:
         asked = [(check.rule, check.key, _words(check)) for check in checks]
         verdicts = await self._ask(asked)
         if verdicts is None:
-            return self._local.decide([Check(self._share(rule), key, cost) for rule, key, cost in checks])
+            return self._local.decide([self._share(check) for check in checks])
         if all(verdict.admitted for verdict in verdicts):
             return verdicts
         return [uncounted(verdict, check) for verdict, check in zip(verdicts, checks, strict=True)]
@@ -116,8 +116,9 @@ class RedisCounters:
             self._announced, self.replicas = self._ticks(), max(replicas, 1)
         return [Verdict(bool(told[at]), *told[at + 1 : at + 4]) for at in range(0, len(told), 4)]
 
-    def _share(self, rule: Rule) -> Rule:
-        return shared(rule, self.replicas)
+    def _share(self, check: Check) -> Check:
+        rule = shared(check.rule, self.replicas)
+        return Check(rule, check.key, min(check.cost, capacity(rule)))
 
 
 def written(key: bytes) -> bytes:

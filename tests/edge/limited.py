@@ -29,13 +29,6 @@ def rule_of(algorithm: Algorithm, limit: int, per: int) -> Rule:
     return rule
 
 
-def capacity(rule: Rule) -> int:
-    """How much may come at once."""
-    if isinstance(rule, Ban):
-        return rule.after
-    return rule.depth // rule.interval if isinstance(rule, Bucket) else rule.limit
-
-
 def checks(rules: Sequence[Rule], key: bytes = b"k", cost: int = 1) -> list[Check]:
     return [Check(rule, key, cost) for rule in rules]
 

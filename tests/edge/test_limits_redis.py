@@ -20,12 +20,12 @@ from redis import Redis
 
 from reconciler.core.errors import Unavailable
 from reconciler.dev.process import LOOPBACK, stop
-from reconciler.edge.limits import Algorithm, Ban, Check, Limit, Rule, Verdict
+from reconciler.edge.limits import Algorithm, Ban, Check, Limit, Rule, Verdict, capacity
 from reconciler.edge.memory_limits import MemoryCounters
 from reconciler.edge.redis_limits import RedisCounters
 from reconciler.edge.redis_line import RedisLine, packed
 
-from .limited import SECOND, Clock, bans, buckets, capacity, checks, rule_of, steps, windows
+from .limited import SECOND, Clock, bans, buckets, checks, rule_of, steps, windows
 from .redis_server import PROGRAMS, RedisServer, start_redis
 
 T = TypeVar("T")

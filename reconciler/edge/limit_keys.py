@@ -1,0 +1,72 @@
+"""Whom a limit counts: keys made of what a request carries, of few bytes, and never two of different sorts alike."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from ipaddress import IPv4Address, ip_address
+
+from .asgi import Scope, header_values
+from .scope import PEER, PRINCIPAL, WEBHOOK, Address
+
+KeyOf = Callable[[Scope, bytes], bytes]
+
+LONGEST = 48  # bytes: what is longer is known by its digest, or a client would choose how much memory a key takes
+UNKNOWN = b"?"  # who comes from no address: a Unix socket
+SITE_BYTES = 8  # of an IPv6 address: whoever has one has all of its /64
+
+
+def address_of(scope: Scope) -> Address | None:
+    """Who sent the request: as NetworkMiddleware found out, else the other end of the connection."""
+    peer = scope.get(PEER)
+    if peer is not None:
+        ip: Address = peer.ip
+        return ip
+    client = scope.get("client")
+    try:
+        direct = ip_address(client[0].partition("%")[0]) if client else None
+    except ValueError:  # a name: some servers write one for sockets that have no address
+        return None
+    return direct if direct is None or isinstance(direct, IPv4Address) else direct.ipv4_mapped or direct
+
+
+def site_of(ip: Address | None) -> bytes:
+    """The key of an address: IPv4 as it is, IPv6 by its /64."""
+    if ip is None:
+        return UNKNOWN
+    return b"i" + (ip.packed if isinstance(ip, IPv4Address) else ip.packed[:SITE_BYTES])
+
+
+def key_function(key: str) -> KeyOf:
+    """How the key of a limit is made, from a request and its address's key. Who lacks what is asked for is counted by address."""
+    if key == "principal":
+        return _principal
+    if key == "webhook":
+        return _webhook
+    if key.startswith("header:"):
+        name = key.removeprefix("header:").lower().encode()
+        return lambda scope, site: _header(name, scope, site)
+    return lambda scope, site: site
+
+
+def _principal(scope: Scope, site: bytes) -> bytes:
+    principal = scope.get(PRINCIPAL)
+    if principal is None or principal.anonymous:
+        return site
+    return _key(b"p", f"{principal.kind}\0{principal.name}".encode())
+
+
+def _webhook(scope: Scope, site: bytes) -> bytes:
+    receipt = scope.get(WEBHOOK)
+    return site if receipt is None else _key(b"w", receipt.webhook.encode())
+
+
+def _header(name: bytes, scope: Scope, site: bytes) -> bytes:
+    values = header_values(scope, name)
+    return _key(b"h", b"\0".join(values)) if values else site
+
+
+def _key(sort: bytes, value: bytes) -> bytes:
+    if len(value) <= LONGEST:
+        return sort + b"=" + value
+    return sort + b"#" + hashlib.blake2b(value, digest_size=24).digest()

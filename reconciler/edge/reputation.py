@@ -1,0 +1,64 @@
+"""How an address stands with us: trusted once it proved who it is, suspect once it failed to, unknown else.
+
+Kept in this process, from what the counters said of an address last, so that it costs a request nothing. It decides how dear a request is;
+whether an address is banned, the counters decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from .limits import Ban, Verdict
+
+REMEMBERED = 20_000  # addresses of each sort
+
+
+class Standing(Enum):
+    UNKNOWN = "unknown"
+    TRUSTED = "trusted"  # ten times the limits: many may be behind the address, and all of them use them up
+    SUSPECT = "suspect"  # every request counts twice
+
+
+class Reputation:
+    """`clock` in microseconds."""
+
+    def __init__(self, ban: Ban, clock: Callable[[], int]) -> None:
+        self.ban = ban
+        self._clock = clock
+        self._trusted: dict[bytes, int] = {}
+        self._suspect: dict[bytes, int] = {}
+
+    def standing(self, site: bytes) -> Standing:
+        if not self._trusted and not self._suspect:
+            return Standing.UNKNOWN
+        if self._trusted.get(site, 0) or self._suspect.get(site, 0):
+            now = self._clock()
+            if self._trusted.get(site, 0) > now:
+                return Standing.TRUSTED
+            if self._suspect.get(site, 0) > now:
+                return Standing.SUSPECT
+        return Standing.UNKNOWN
+
+    def learn(self, site: bytes, verdict: Verdict) -> None:
+        """Take over what the counters said of an address."""
+        if verdict.reset > 0:
+            _keep(self._trusted, site, self._clock() + verdict.reset)
+        elif verdict.remaining < self.ban.after or not verdict.admitted:
+            _keep(self._suspect, site, self._clock() + self.ban.within)
+
+    def proved(self, site: bytes) -> bool:
+        """Take over that it proved itself. Returns whether that is news to the counters: at most half as often as trust lasts."""
+        until = self._trusted.get(site, 0)
+        now = self._clock()
+        if until > now + self.ban.trust // 2:
+            return False
+        _keep(self._trusted, site, now + self.ban.trust)
+        self._suspect.pop(site, None)
+        return True
+
+
+def _keep(known: dict[bytes, int], site: bytes, until: int) -> None:
+    if len(known) >= REMEMBERED and site not in known:
+        known.pop(next(iter(known)))  # the first that came: it is asked of the counters again
+    known[site] = until
