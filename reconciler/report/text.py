@@ -138,12 +138,17 @@ def _refusals(refusals: Iterable[Refusal], paint: Paint) -> Iterator[str]:
     for guard, found in by_guard(refusals).items():
         head = paint(f"Refused by {guard.value}:", "danger")
         if len(found) == 1:
-            yield f"{head} {refusal_sentence(found[0])}. {lift(guard)}"
+            yield f"{head} {_refusal(found[0])}. {lift(guard)}"
             continue
         yield f"{head} {len(found):,} objects. {lift(guard)}"
-        yield from (f"  {line}" for line in first_few(refusal_sentence(one) for one in found))
+        yield from (f"  {line}" for line in first_few(map(_refusal, found)))
     if refusals:
         yield ""
+
+
+def _refusal(one: Refusal) -> str:
+    """What is lost stands in the object's own row, right above."""
+    return visible(one.address) if one.guard is Guard.IRREVERSIBLE else refusal_sentence(one)
 
 
 def refusal_sentence(one: Refusal) -> str:

@@ -48,8 +48,7 @@ Could not be read, so nothing is planned there:
 
 note: vault.auth_config/jwt stays on the server: its configuration cannot be deleted
 
-Refused by irreversible: vault.secrets_engine/legacy: delete loses for good: every secret below legacy/ (31 today). \
-Lift it with --allow irreversible or an approval document.
+Refused by irreversible: vault.secrets_engine/legacy. Lift it with --allow irreversible or an approval document.
 
 1 to create, 4 to update, 2 to delete, 1 to adopt. 1,204 unchanged, 17 unmanaged. Read in 0.9 s, 71 requests."""
 
