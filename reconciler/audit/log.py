@@ -80,8 +80,12 @@ class Log:
         return found, by
 
     def sign(self, tree: Frontier, part: str = "") -> str:
-        """A checkpoint over a tree. Raises ReconcilerError where the key cannot be reached."""
-        return signed(Checkpoint(self._origin(part), tree.size, tree.root()).text, [self.signer()])
+        """A checkpoint over a tree. Raises ReconcilerError where the key cannot be reached, or counts for nothing."""
+        signer = self.signer()
+        mine = (signer.verifier.name, signer.verifier.public)
+        if mine not in [(one.name, one.public) for one in self.trusted()]:
+            raise ReconcilerError(f"this machine's key is not among those that are trusted with the audit log: {signer.verifier.vkey}")
+        return signed(Checkpoint(self._origin(part), tree.size, tree.root()).text, [signer])
 
     def commit(self, id: str, leaves: Sequence[bytes]) -> None:
         """Make a segment of the folder `open` the next of the log. Raises Tampered and other ReconcilerErrors; then it stays open."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..backends.vault.client import VaultClient
-from ..core.errors import BackendError, ReconcilerError
+from ..core.errors import BackendError, Missing, ReconcilerError
 from .note import KEY_BYTES, SIGNATURE_BYTES, Verifier
 
 if TYPE_CHECKING:
@@ -35,13 +35,15 @@ class FileKey(NamedTuple):
         return self.key.sign(text)
 
 
-def file_key(path: Path, name: str) -> FileKey:
+def file_key(path: Path, name: str, *, make: bool = True) -> FileKey:
     """Read the key, made if there is none. Raises ReconcilerError for a file that is none, or that others may read."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        raw = _read(path) or _made(path)
+        raw = _read(path) or (_made(path) if make else b"")
+        if not raw:
+            raise Missing(f"{path}: the key of the audit log is not on this machine (declare `audit: {{trusted: ...}}`)", path=str(path))
         key = load_pem_private_key(raw, password=None)
     except (ValueError, TypeError):
         raise ReconcilerError(f"{path}: it holds no private key of the audit log (PEM, PKCS #8, Ed25519)") from None

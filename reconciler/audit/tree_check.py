@@ -14,7 +14,7 @@ from .merkle import Frontier
 from .note import NoteError
 from .reading import whole_lines
 from .segment import SUFFIX
-from .verdict import Anchor, Finding, Known, Verdict
+from .verdict import Anchor, Known, Verdict
 
 R = TypeVar("R")
 
@@ -34,20 +34,17 @@ class TreeCheck:
         self._dropped: dict[str, Listed] = {}  # segments whose lines were archived, as a mark says
         self.pruned: set[str] = set()  # and as the log says
 
-    def found(self, sort: str, what: str, entry: int = -1, where: str = "") -> None:
-        self.verdict.findings.append(Finding(sort, entry, where, what))
-
     def expect(self, head: Head, anchors: Sequence[Anchor]) -> None:
         """Note what the log must contain, since somebody has seen it."""
         for where, note in anchors:
             try:
                 checkpoint, _ = self._book.opened(note)
             except NoteError as error:
-                self.found(error.sort, f"the checkpoint that is kept there is not ours: {error}", where=where)
+                self.verdict.fail(error.sort, f"the checkpoint that is kept there is not ours: {error}", where=where)
                 continue
             if checkpoint.size > head.size:
                 what = f"the log was rolled back or replaced: {checkpoint.size:,} entries were there, and it has {head.size:,} now"
-                self.found("rolled back", what, where=where)
+                self.verdict.fail("rolled back", what, where=where)
             else:
                 self._wanted.setdefault(checkpoint.size, []).append((where, checkpoint.root))
 
@@ -69,7 +66,7 @@ class TreeCheck:
         begin, findings = self.tree.size, len(self.verdict.findings)
         if listed.begin != begin:
             gone = f"a whole segment is gone: entries {begin:,} to {listed.begin - 1:,}"
-            self.found("deleted", gone if listed.begin > begin else "segments were reordered", min(begin, listed.begin), listed.id)
+            self.verdict.fail("deleted", gone if listed.begin > begin else "segments were reordered", min(begin, listed.begin), listed.id)
             self._sound = False
         leaves = self._leaves(listed)
         done = 0
@@ -86,7 +83,7 @@ class TreeCheck:
             what = (
                 f"the head is over {head.size:,} entries, and the listed segments have {self.tree.size:,}: segments are gone from the end"
             )
-            self.found("truncated", what, self.tree.size)
+            self.verdict.fail("truncated", what, self.tree.size)
         for size in list(self._wanted):
             self._compare(size)
         self.verdict.size = self.tree.size
@@ -95,14 +92,16 @@ class TreeCheck:
         """Hold marks of archived segments against what the log says of them."""
         for id, listed in self._dropped.items():
             if id not in self.pruned:
-                self.found("deleted", "its lines are gone and said to be archived, but no event in the log says so", listed.begin, id)
+                self.verdict.fail(
+                    "deleted", "its lines are gone and said to be archived, but no event in the log says so", listed.begin, id
+                )
         if self._dropped:
             self.verdict.notes.append(f"{len(self._dropped)} segments are archived: their hashes were checked, and not their lines")
 
     def _compare(self, size: int) -> None:
         for where, root in self._wanted.pop(size, ()):
             if self._sound and root != self.tree.root():
-                self.found(
+                self.verdict.fail(
                     "replaced", f"the log was replaced or rewritten: its first {size:,} entries are not those that were there", where=where
                 )
 
@@ -120,7 +119,7 @@ class TreeCheck:
         if torn and (fault is None or fault.number == len(lines)):
             fault = Fault(len(lines), "edited", "it was edited: it has no end any more")
         if fault is not None:
-            self.found(fault.sort, fault.what, listed.begin + fault.number, place_of(listed, fault))
+            self.verdict.fail(fault.sort, fault.what, listed.begin + fault.number, place_of(listed, fault))
         self._tell(listed, looked)
         return kept if vouched and kept is not None else leaves
 
@@ -140,15 +139,15 @@ class TreeCheck:
             mine = self._book.own_copy(listed.id) if self._book.shipped else None
             archived = content is None and self._book.is_archived(listed.id)
         except ReconcilerError as error:
-            self.found("damaged", str(error), listed.begin, listed.id)
+            self.verdict.fail("damaged", str(error), listed.begin, listed.id)
             return None
         if archived:
             self._dropped[listed.id] = listed
         elif content is None:
-            self.found("deleted", f"its lines are gone: entries {listed.begin:,} to {listed.end - 1:,}", listed.begin, listed.id)
+            self.verdict.fail("deleted", f"its lines are gone: entries {listed.begin:,} to {listed.end - 1:,}", listed.begin, listed.id)
         if content is not None and mine is not None and mine != content:
             fault = difference(leaves_of(whole_lines(mine)[0]), leaves_of(whole_lines(content)[0])) or Fault(0, "", "it was cut")
-            self.found(
+            self.verdict.fail(
                 "copies differ",
                 f"this folder's copy is not what was shipped: {fault.what}",
                 listed.begin + fault.number,
@@ -166,19 +165,19 @@ class TreeCheck:
                 self.pruned.add(str(entry.get("resource")))
             if entry.get("type") == "recovery" and entry.get("code") not in HARMLESS:
                 what = f"{entry.get('resource')} was found tampered with before it was committed: {entry.get('code')}, {entry.get('phase')}"
-                self.found("set aside", what, listed.begin + number, listed.id)
+                self.verdict.fail("set aside", what, listed.begin + number, listed.id)
 
     def _hold(self, listed: Listed, *, blamed: bool) -> None:
         """Hold the tree against the checkpoint after a segment. `blamed`: why it differs was said already."""
         try:
             checkpoint, by = self._book.opened(listed.note)
         except NoteError as error:
-            self.found(error.sort, f"the checkpoint after it is not ours: {error}", listed.end - 1, listed.id)
+            self.verdict.fail(error.sort, f"the checkpoint after it is not ours: {error}", listed.end - 1, listed.id)
             return
         self.verdict.checkpoint, self.verdict.by = checkpoint, f"{by.name}+{by.id.hex()}"
         if by.until is not None and listed.ended[:10] > by.until.isoformat():
             what = f"the checkpoint after it is of {listed.ended}, by a key that is trusted until {by.until}"
-            self.found("expired", what, listed.end - 1, listed.id)
+            self.verdict.fail("expired", what, listed.end - 1, listed.id)
         if self._sound and (checkpoint.size, checkpoint.root) != (self.tree.size, self.tree.root()):
             self._sound = False
             if not blamed:
@@ -187,7 +186,7 @@ class TreeCheck:
                     "those that the checkpoint after them is over (their kept hashes were altered too; another copy of the segment "
                     "shows which line was the first)"
                 )
-                self.found("rechained", what, listed.begin, listed.id)
+                self.verdict.fail("rechained", what, listed.begin, listed.id)
 
 
 def place_of(listed: Listed, fault: Fault) -> str:

@@ -75,3 +75,8 @@ class Verdict:
     @property
     def ok(self) -> bool:
         return not self.findings
+
+    def fail(self, sort: str, what: str, entry: int = -1, where: str = "") -> None:
+        """Add a finding: what was good so far is no beginning for the next verification."""
+        self.findings.append(Finding(sort, entry, where, what))
+        self.known = None

@@ -29,7 +29,7 @@ def verify(book: Log, *, anchors: Sequence[Anchor] = (), known: Known | None = N
         head, _ = book.head()
         listed = list(heads.every(book.shelf, head))[::-1]
     except ReconcilerError as error:
-        check.found("damaged", str(error))
+        verdict.fail("damaged", str(error))
         return verdict
     check.expect(head, [*anchors, *([Anchor("verified here before", known.note)] if known else [])])
     if incremental and known is not None:
@@ -42,7 +42,7 @@ def verify(book: Log, *, anchors: Sequence[Anchor] = (), known: Known | None = N
     _open_segments(book, check)
     check.close()
     if not head.segments and not verdict.uncommitted:
-        check.found("no checkpoint", "there is no log: nothing was ever recorded here, or all of it was taken away")
+        verdict.fail("no checkpoint", "there is no log: nothing was ever recorded here, or all of it was taken away")
     verdict.unseen = _unseen(verdict, anchors)
     if verdict.ok and head.note:
         verdict.known = Known(head.size, head.peaks, head.note)
@@ -81,8 +81,8 @@ def _open_segments(book: Log, check: TreeCheck) -> None:
         verdict.unanswered = answered(verdict.unanswered, iter(looked.found if fault is None else ()))
         check.pruned.update(str(entry.get("resource")) for entry in looked.found if entry.get("action") == PRUNE)
         if fault is not None:
-            check.found(fault.sort, fault.what, where=f"open/{path.name} line {fault.number + 1}")
+            verdict.fail(fault.sort, fault.what, where=f"open/{path.name} line {fault.number + 1}")
         if torn:
             verdict.notes.append(f"open/{path.name} ends in a torn line: it is being written, or its process was killed")
     for path in sorted((book.folder / "quarantine").glob(f"*{SUFFIX}")):
-        check.found("set aside", "it was found tampered with before it was committed", where=f"quarantine/{path.name}")
+        verdict.fail("set aside", "it was found tampered with before it was committed", where=f"quarantine/{path.name}")

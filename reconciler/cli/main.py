@@ -13,6 +13,7 @@ from reconciler.cli import (
     access,
     adopting,
     applying,
+    audit,
     developing,
     health,
     history,
@@ -26,7 +27,23 @@ from reconciler.cli import (
     serve,
 )
 
-MODULES = (offline, planning, applying, adopting, history, ledger, lockdown, health, preparing, rotating, secret, access, serve, developing)
+MODULES = (
+    offline,
+    planning,
+    applying,
+    adopting,
+    history,
+    ledger,
+    lockdown,
+    health,
+    preparing,
+    rotating,
+    secret,
+    access,
+    audit,
+    serve,
+    developing,
+)
 
 EXIT_CODES = """\b
 Exit codes, the first that fits:
@@ -74,6 +91,7 @@ for command in (
     *rotating.COMMANDS,
     *secret.COMMANDS,
     *access.COMMANDS,
+    *audit.COMMANDS,
     *serve.COMMANDS,
     *developing.COMMANDS,
 ):

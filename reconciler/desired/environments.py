@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
+from reconciler.core.auditing import Auditing
 from reconciler.core.auth import Auth
 from reconciler.core.errors import Invalid, Problem, Usage
 from reconciler.core.guard import Limits
@@ -26,7 +27,6 @@ _FROZEN = ConfigDict(frozen=True, extra="forbid")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 Name = Annotated[str, Field(pattern=f"^{_FILE_NAME.pattern}$")]
-Settings = Mapping[str, JsonValue]
 
 
 class Logins(BaseModel):
@@ -136,7 +136,7 @@ class Environment(BaseModel):
     secret_env: Annotated[StringSet, Field(description="names that `from: env:` may read")] = ()
     secret_files: Annotated[str, Field(description="the one folder that `from: file:` may read")] = ""
     forge: Forge | None = None
-    audit: Settings = {}
+    audit: Auditing = Auditing()
     stores: Stores = Stores()
     rotation: RotationSettings = RotationSettings()
 

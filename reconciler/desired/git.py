@@ -75,6 +75,11 @@ class Repository:
         paths = sorted({os.fsdecode(path) for path in listed.split(b"\0") if path})
         return Tree(_from_disk(self.folder, paths), commit, changed)
 
+    def content(self, commit: str, path: str) -> bytes | None:
+        """One file of a commit; None where it has none."""
+        found = self._run("cat-file", "blob", f"{commit}:./{path}", allow=(0, 128))
+        return found.stdout if found.returncode == 0 else None
+
     def changes(self) -> tuple[str, ...]:
         """The paths of desired state and templates that differ from HEAD, untracked ones included."""
         listed = self._run("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *FOLDERS).stdout

@@ -49,15 +49,16 @@ def connected(
     clients = ClientPool(environment, purpose, settings.environ, marks, gates, administrator=administrator)
     try:
         # The lock must be renewable at any time; the ledger, like everything else, is written only under a lease.
-        shelf = _shelf(settings, environment, clients, gated=False)
-        ledger = Ledger(_shelf(settings, environment, clients, gated=True))
+        shelf = shelf_of(settings, environment, clients, gated=False)
+        ledger = Ledger(shelf_of(settings, environment, clients, gated=True))
         world = World(_kinds(environment), clients, ledger, _sources(settings, environment, clients, ledger, purpose), now, progress)
         yield Parts(world, clients, Lock(shelf), shelf, gates, run, began)
     finally:
         clients.close()
 
 
-def _shelf(settings: Settings, environment: Environment, clients: ClientPool, *, gated: bool) -> Shelf:
+def shelf_of(settings: Settings, environment: Environment, clients: ClientPool, *, gated: bool) -> Shelf:
+    """Where the ledger of an environment is kept. Raises Usage."""
     place, folder = environment.ledger, f"{environment.project}/{environment.name}"
     if place.s3:
         from reconciler.ledger.s3 import S3Shelf

@@ -23,7 +23,7 @@ from reconciler.core.resource import Resource, fingerprint
 from reconciler.core.secret import FORBIDDEN_ENV, Secret
 from reconciler.desired.environments import Environment, RotationSettings
 from reconciler.desired.git import Repository
-from reconciler.dev.state import ensure_state_folder
+from reconciler.dev.state import STATE, ensure_state_folder
 from reconciler.engine.survey import silent
 from reconciler.ledger.ledger import Ledger
 from reconciler.ledger.lockdown import read_lockdown
@@ -206,10 +206,9 @@ def _foreign(store: SecretStore, path: str) -> str:
 
 def audit_file(settings: Settings, environment: Environment, name: str) -> Path:
     """Where a journal of this machine lies."""
-    path = environment.audit.get("path")
-    if isinstance(path, str):
-        return settings.repo / path / name
-    return ensure_state_folder(settings.repo) / "audit" / name
+    if environment.audit.path.startswith(STATE):
+        ensure_state_folder(settings.repo)
+    return settings.repo / environment.audit.path / name
 
 
 def _harmless(environ: Mapping[str, str]) -> dict[str, str]:
