@@ -10,6 +10,7 @@ import asyncio
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,10 +56,16 @@ class _InWords(logging.Filter):
         return True
 
 
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    if failure.exc_value is not None:
+        log.error("%s: %s", failure.thread.name if failure.thread else "a thread", bug(failure.exc_value))
+
+
 def run(config: uvicorn.Config, course: Course) -> None:
     """Serve. Returns when everything has ended. Raises ReconcilerError where it cannot begin."""
     for name in ("uvicorn.error", "asyncio", "concurrent.futures"):
         logging.getLogger(name).addFilter(_InWords())
+    threading.excepthook = _thread_failed
     with asyncio.Runner(loop_factory=EdgeLoop) as runner:
         runner.run(_serve(config, course))
 

@@ -11,6 +11,7 @@ from ..core.errors import ReconcilerError
 from ..core.health import Health, State
 
 PROBE_SECONDS = 10.0
+JOIN_SECONDS = 5.0
 STALE_AFTER = 60.0  # a probe that hangs for so long says as much as one that fails
 
 Probe = Callable[[], Sequence[Health]]
@@ -48,6 +49,10 @@ class Watch:
 
     def stop(self) -> None:
         self._stopping.set()
+
+    def join(self) -> None:
+        """Wait for the probes that are under way, for a while: one that hangs must not hold up the end."""
+        self._thread.join(JOIN_SECONDS)
 
     def checks(self) -> tuple[Health, ...]:
         """How everything is, as far as is known. Probes that do not come back are themselves a failure."""

@@ -21,6 +21,7 @@ from .edge import declared_of
 log = logging.getLogger(__name__)
 
 LOCKDOWN_SECONDS = 3.0  # how late a lockdown that somebody switched is known here
+JOIN_SECONDS = 5.0
 RELOAD_SECONDS = 60.0  # the same of what was applied elsewhere
 EMERGENCY = "emergency mode is on in the server's own settings"
 
@@ -90,6 +91,10 @@ class Effect:
 
     def stop(self) -> None:
         self._stopping.set()
+
+    def join(self) -> None:
+        """Wait for what is under way, for a while: a ledger that hangs must not hold up the end."""
+        self._thread.join(JOIN_SECONDS)
 
     def reload(self) -> None:
         """Put in effect what was applied. What cannot be is said, and what was in effect stays."""

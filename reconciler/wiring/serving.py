@@ -128,6 +128,8 @@ class _Server:
     def _finish(self) -> None:
         self.timers.stop()
         self.workers.join()
+        for part in (self.effect, self.watch):
+            part.join()
 
     def _looks(self, clone: GitClone, events: Events, notes: Notes) -> dict[str, Look]:
         environment, origin = self._backends.environment, clone.origin()
@@ -142,11 +144,11 @@ class _Server:
 
     def _means(self, metrics: Metrics, events: Events, notes: Notes) -> Means:
         people = People(self._settings, lambda: self._backends.environment)
-        tokens = VaultTokens(people.look_up)
+        asked = (VaultTokens(people.look_up), *people.jwts())
         environment = self._backends.environment
 
         def proofs(network: NetworkSpec) -> Sequence[Proof]:
-            return (certificate_proof(network.revoked), tokens)
+            return (certificate_proof(network.revoked), *asked)
 
         api = Api(
             project=environment.project,

@@ -1,0 +1,23 @@
+"""A deployment of the server for each test that asks for one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reconciler.backends.vault.client import VaultClient
+from reconciler.dev.servers import Server
+from tests.cli.site import Site
+from tests.server.deployment import Deployment
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, bao: Server, vault: VaultClient, namespace: str) -> Deployment:
+    """An origin with one applied commit, and a clone for the server."""
+    environ = {**os.environ, "VAULT_ADDR": bao.address, "VAULT_TOKEN": bao.token, "VAULT_NAMESPACE": namespace}
+    site = Site(tmp_path / "repo", environ, namespace)
+    site.repo.mkdir()
+    site.git("init", "--quiet", "--initial-branch=main", ".")
+    return Deployment(tmp_path, site, vault)
