@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 import warnings
@@ -35,12 +36,21 @@ class Painter:
 
 def say(text: str, settings: Settings) -> None:
     """Print a result."""
-    click.echo(text, color=settings.color)
+    _print(text, settings.color)
 
 
 def say_json(value: Any) -> None:
     """Print a result as JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    _print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _print(text: str, color: bool | None = None) -> None:
+    """A reader (`head`, a pager) that has seen enough changes neither what is done nor how that ends."""
+    try:
+        click.echo(text, color=color)
+    except BrokenPipeError:
+        # Else the rest, which is flushed at the end, would fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class ProgressBar:

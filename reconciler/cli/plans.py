@@ -79,7 +79,7 @@ def show(found: Plan, session: Session, settings: Settings, output: str, *, unma
     elif output == "markdown":
         from reconciler.report.markdown import plan_markdown
 
-        click.echo(plan_markdown(found, session.about()))
+        say(plan_markdown(found, session.about()), settings)
     else:
         from reconciler.report.text import plan_text
 

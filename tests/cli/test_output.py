@@ -46,6 +46,20 @@ def test_a_plan_has_the_documented_shape(declared: Site) -> None:
     assert ttl in next(change["fields"] for change in plan["changes"] if change["address"] == "vault.approle_role/approle/ci")
 
 
+def test_a_reader_that_has_seen_enough_changes_neither_what_is_done_nor_the_exit_code(declared: Site, vault: VaultClient) -> None:
+    declared.write("desired-state/q.yaml", BROKEN.removeprefix("---\n"))
+    declared.commit()
+    for command, code in (("plan", "--exit-code"), 3), (("plan", "-o", "markdown", "--exit-code"), 3), (("apply", "--yes"), 5):
+        process = declared.start(*command)
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait() == code
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        process.stderr.close()
+    assert vault.read("sys/policies/acl/readers") is not None
+
+
 def test_what_is_refused_and_unknown_has_the_documented_shape(declared: Site, vault: VaultClient) -> None:
     declared.apply()
     declared.write("desired-state/p.yaml", READERS + APPROLE)
