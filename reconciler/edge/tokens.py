@@ -1,4 +1,4 @@
-"""Proof by Vault token: Vault is asked whose it is, and the answer is kept for a moment."""
+"""Proof by a token that Vault is asked about: its own, or a JWT that it takes. The answer is kept for a moment."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ..core.values import visible
@@ -52,17 +53,28 @@ def _plain(text: bytes) -> str:
 
 
 class VaultTokens:
-    """A Proof. Each token is looked up once in a few seconds; what is kept of it is a hash, beside the principal."""
+    """A Proof. Each token is looked up once in a few seconds; what is kept of it is a hash, beside the principal.
 
-    def __init__(self, look_up: LookUp, *, seconds: float = KEPT_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+    `shown`: which of a request's tokens is meant: Vault's own, or `Bearers.jwt`, where `look_up` asks about those.
+    """
+
+    def __init__(
+        self,
+        look_up: LookUp,
+        *,
+        shown: Callable[[Bearers], str] = attrgetter("vault"),
+        seconds: float = KEPT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._look_up = look_up
+        self._shown = shown
         self._seconds = seconds
         self._clock = clock
         self._kept: OrderedDict[bytes, tuple[float, Principal | None]] = OrderedDict()
         self._free = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def __call__(self, scope: Scope) -> Principal | None:
-        token = bearers_of(scope).vault
+        token = self._shown(bearers_of(scope))
         return await self.whose(token) if token else None
 
     async def whose(self, token: str) -> Principal | None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.core.address import Address
 from reconciler.core.errors import BackendError, Denied, Invalid, Missing, Problem, ReconcilerError
-from reconciler.desired.environments import Environment
+from reconciler.desired.environments import Environment, VaultInstance
 from reconciler.edge.access import PROTECTED, PUBLIC
 from reconciler.edge.endpoints import TimedSecret
+from reconciler.edge.identity import Proof
 from reconciler.edge.network_spec import NetworkSpec, together
 from reconciler.edge.scope import Principal
 from reconciler.kinds import KINDS
@@ -24,7 +25,7 @@ from reconciler.secrets.revealed import Revealed
 from reconciler.server.app import Declared
 from reconciler.settings import Settings
 
-from .proofs import whose
+from .proofs import jwts_of, whose
 
 if TYPE_CHECKING:
     from reconciler.backends.vault.client import VaultClient
@@ -135,6 +136,11 @@ class People:
     def _look_up(self, token: str) -> Principal | None:
         return whose(self._as(token).transport, token)
 
+    def jwts(self) -> Sequence[Proof]:
+        """The proof by a JWT, where the login that plans is one: whoever could log in as it may see what it may."""
+        auth = self._instance().auth.plan
+        return (jwts_of(self._as("").transport, auth),) if auth.method == "jwt" else ()
+
     def may_see(self, principal: Principal) -> bool:
         """Whether somebody may see what the ledger holds: who has a certificate or a JWT was let in by the operator."""
         if principal.kind != "vault":
@@ -163,13 +169,17 @@ class People:
 
     def _as(self, token: str) -> VaultClient:
         """A client with somebody's own token, over the connections of all."""
-        environment = self._environment()
-        name = environment.ledger.vault if environment.ledger.vault in environment.vault else next(iter(environment.vault))
-        declared = environment.vault[name]
+        declared = self._instance()
         key = (declared.address, declared.namespace)
         if key not in self._clients:
             self._clients[key] = self._connected(declared.address, declared.namespace)
         return self._clients[key](token)
+
+    def _instance(self) -> VaultInstance:
+        """The one with the ledger."""
+        environment = self._environment()
+        name = environment.ledger.vault if environment.ledger.vault in environment.vault else next(iter(environment.vault))
+        return environment.vault[name]
 
     def _connected(self, address: str, namespace: str) -> Callable[[str], VaultClient]:
         from reconciler.backends.vault.client import connect

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route, Router
 
 from reconciler.backends.vault.client import VaultClient
+from reconciler.core.auth import Auth
 from reconciler.core.errors import Unavailable, Usage
 from reconciler.edge import PROTECTED, PUBLIC, ClassifiedRoutes, Principal
 from reconciler.edge.asgi import App
@@ -29,7 +30,7 @@ from reconciler.edge.jwts import JwtRules, jwt_proof
 from reconciler.edge.scope import PRINCIPAL
 from reconciler.edge.tokens import MOST_KEPT, VaultTokens, bearers_of
 from reconciler.server.tls import server_context
-from reconciler.wiring.proofs import looked_up_in
+from reconciler.wiring.proofs import jwts_of, looked_up_in
 from tests.server.certificates import DAY, NOW, SERVER, Pair, authority, client, issue
 from tests.server.serving import Served, served
 
@@ -374,6 +375,30 @@ def test_rules_under_which_anybody_could_be_are_no_start() -> None:
     ):
         with pytest.raises(Usage, match=words):
             jwt_proof(rules)
+
+
+def test_vault_says_whose_a_jwt_is_where_it_has_the_keys(vault: VaultClient) -> None:
+    public = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    vault.write("sys/auth/ci", {"type": "jwt"})
+    vault.write("auth/ci/config", {"jwt_validation_pubkeys": [public], "bound_issuer": "https://issuer.example"})
+    role = {"role_type": "jwt", "bound_audiences": ["reconciler"], "user_claim": "sub", "bound_subject": "repo:genesis/infra"}
+    vault.write("auth/ci/role/plan", {**role, "token_policies": ["reader"]})
+    proof = jwts_of(vault.transport, Auth(method="jwt", mount="ci", role="plan"))
+
+    def asking(token: str) -> Principal | None:
+        return asked(proof, {"headers": [(b"authorization", f"Bearer {token}".encode())]})
+
+    principal = asking(signed(claims()))
+    assert principal is not None
+    assert (principal.kind, principal.policies, principal.token) == ("jwt", ("default", "reader"), "")
+    assert "-ci-repo:genesis/infra/" in principal.name
+    assert vault.list("auth/token/accessors") is None, "what the login yielded is revoked"
+    assert asking(signed(claims(sub="repo:genesis/other"))) is None
+    # Vault tries its keys whatever a token calls its own, is a minute lenient, and ends by itself what has no end.
+    lenient = {"over", "for ever", "with no name of a key", "with an unknown key", "with another's key"}
+    refused = {name: token for name, token in forged().items() if name not in lenient}
+    assert {name: asking(token) for name, token in refused.items()} == dict.fromkeys(refused)
+    assert asking("hvs.x") is None
 
 
 def test_a_jwt_is_never_shown_to_vault() -> None:
