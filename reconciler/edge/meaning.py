@@ -14,11 +14,11 @@ MOST_FIELDS = 100  # of a form; Slack sends about a dozen
 
 
 class Aside(Exception):
-    """A proven delivery that the application does not get. `status` is the word that its sender is told, with 200."""
+    """A proven delivery that the application does not get. `word` is what its sender is told, with 200."""
 
-    def __init__(self, status: str, reason: str) -> None:
+    def __init__(self, word: str, reason: str) -> None:
         super().__init__(reason)
-        self.status = status
+        self.word = word
         self.reason = reason
 
 

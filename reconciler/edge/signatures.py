@@ -35,12 +35,16 @@ log = logging.getLogger(__name__)
 
 
 class Notice(NamedTuple):
-    """A request that did not reach the application, for audit and metrics. `status` is what the sender got."""
+    """A request that did not reach the application, for audit and metrics. `status` is what the sender got.
+
+    `word` is `duplicate` or `ignored` where the status is 200, else "".
+    """
 
     webhook: str
     status: int
     reason: str
     address: Address | None
+    word: str = ""
 
 
 def log_notice(notice: Notice) -> None:
@@ -49,7 +53,7 @@ def log_notice(notice: Notice) -> None:
 
 
 class SignatureMiddleware:
-    """ASGI middleware. `endpoints` are by path; every other path passes untouched.
+    """ASGI middleware. `endpoints` are by whole path, that of a mount included; every other path passes untouched.
 
     An application behind it finds a Receipt at `scope["reconciler.webhook"]`, and may read the body again. It answers 2xx when the
     event is safely stored, and only then: anything else, or an exception, and a second delivery of the same event is let through.
@@ -124,8 +128,8 @@ class SignatureMiddleware:
             await refuse(scope, send, refusal.status, _headers(scope, refusal.status))
             return
         except Aside as aside:
-            self._tell(gate, scope, 200, aside.reason)
-            await answer(send, 200, b'{"status": "%s"}' % aside.status.encode())
+            self._tell(gate, scope, 200, aside.reason, aside.word)
+            await answer(send, 200, b'{"status": "%s"}' % aside.word.encode())
             return
         except Gone:
             return
@@ -180,8 +184,8 @@ class SignatureMiddleware:
             raise Refusal(503, claimed.standing.value)
         return claimed
 
-    def _tell(self, gate: Gate, scope: Scope, status: int, reason: str) -> None:
-        self._observe(Notice(gate.endpoint.name, status, reason, peer_address(scope)))
+    def _tell(self, gate: Gate, scope: Scope, status: int, reason: str, word: str = "") -> None:
+        self._observe(Notice(gate.endpoint.name, status, reason, peer_address(scope), word))
 
 
 def _text(found: Found, name: bytes) -> str:

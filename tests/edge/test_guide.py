@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,17 @@ from reconciler.server.tls import server_context
 from tests.server.certificates import SERVER, authority, client, issue
 from tests.server.serving import served
 
+from .senders import PUSH, github
+from .stand import call, request_scope
+
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "edge.md"
 
 
+PROGRAMS = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+
+
 def test_the_service_of_the_guide_does_what_the_guide_says(tmp_path: Path) -> None:
-    first, second = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    first, second, _ = PROGRAMS
     names: dict[str, Any] = {}
     exec(first, names)
     compile(second, "guide", "exec")
@@ -30,3 +37,13 @@ def test_the_service_of_the_guide_does_what_the_guide_says(tmp_path: Path) -> No
         assert server.ask("/v1/orders", context=other).status == 403
         assert server.ask("/v1/orders", context=mine).body == b"hello, spiffe://genesis/cart"
         assert "strict-transport-security" in server.ask("/health", context=nobody).headers
+
+
+def test_the_webhook_of_the_guide_is_received_once() -> None:
+    names: dict[str, Any] = {}
+    exec(PROGRAMS[0], names)
+    exec(PROGRAMS[2], names)
+    secret = asyncio.run(names["secrets"]("webhooks/github"))[1].value
+    scope = {**request_scope(list(github(PUSH, secret, 0).items())), "path": "/webhooks/github"}
+    answers = [asyncio.run(call(names["guarded"], dict(scope), [PUSH])) for _ in range(2)]
+    assert [answer.body for answer in answers] == [b"push of genesis/desired-state", b'{"status": "duplicate"}']
