@@ -14,12 +14,12 @@ from urllib.parse import quote, unquote
 from ..core.errors import BackendError, Denied
 
 HEAD = "HEAD"
-META = "META"
 KEYS = "KEYS"
 UNFINISHED = ".new-"
 LONGEST_NAME = 255  # bytes of a folder's name, on every file system that is in use
 LONGEST_FOLDERS = 2000  # bytes of the folders of one secret: Linux takes paths of 4,096
 _VERSION = re.compile(r"v(\d{6,})\.enc")
+_METADATA = re.compile(r"m(\d{6,})\.enc")
 _PLAIN = "-_.+=@,:~ "  # beside letters and digits: what every file system takes
 
 
@@ -33,10 +33,20 @@ def version_number(name: str) -> int:
     return int(found[1]) if found else 0
 
 
+def metadata_file(number: int) -> str:
+    return f"m{number:06d}.enc"
+
+
+def metadata_number(name: str) -> int:
+    """Which metadata this file holds, the first or a later one; 0 for another file."""
+    found = _METADATA.fullmatch(name)
+    return int(found[1]) if found else 0
+
+
 def folder_name(segment: str) -> str:
     """A segment of a path as the name of a folder, which is never that of one of our files."""
     name = quote(segment, safe=_PLAIN)
-    ours = name.startswith(".") or name.upper() in (HEAD, META, KEYS) or _VERSION.fullmatch(name.lower())
+    ours = name.startswith(".") or name.upper() in (HEAD, KEYS) or _VERSION.fullmatch(name.lower()) or _METADATA.fullmatch(name.lower())
     return f"%{ord(name[0]):02X}{name[1:]}" if ours else name
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import BackendError, Unavailable
 from .file_disk import KEYS, UNFINISHED, locked, make_folders, only_one, read, replace, sync, unfinished
-from .file_seal import FORMAT, KEY_BYTES, Masters, altered, new_id, signed, strict_json, verified
+from .file_seal import FORMAT, KEY_BYTES, Masters, altered, signed, strict_json, verified
 from .file_slots import Closed, Slot
 from .store import Tampered
 
@@ -117,7 +117,7 @@ class Keyring:
         sync(self.root.parent)
         # It may lie in a repository, where `git add --all` must not take it; not even that of a maker who was killed.
         (self.root / _IGNORE).write_text("*\n", encoding="utf-8")
-        masters = Masters(new_id(), 1, {1: os.urandom(KEY_BYTES)})
+        masters = Masters(os.urandom(16).hex(), 1, {1: os.urandom(KEY_BYTES)})
         new = unfinished(self.root, KEYS, self._content(masters))
         try:
             os.link(new, self.root / KEYS)

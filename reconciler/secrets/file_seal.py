@@ -47,7 +47,7 @@ class Masters:
 
 
 class Sealed(NamedTuple):
-    """Which file it is: the version of a path, or its metadata (0). `id` stays when it is encrypted anew."""
+    """Which file it is: the version of a path, or its metadata, whose versions count downwards. `id` stays when it is encrypted anew."""
 
     path: str
     version: int
@@ -57,28 +57,33 @@ class Sealed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest version of a path, and what is gone of it."""
+    """What a path has: the id of each version, so that none can be changed for one of another life of the same store."""
 
     path: str
-    version: int
-    id: str
+    ids: tuple[str, ...]
+    """From the first version to the newest. Empty: it was destroyed."""
     gone: bool = False
     """The newest version says that the secret was deleted."""
-    destroyed: tuple[int, ...] = ()
     destroying: tuple[int, ...] = ()
     """Versions that nobody is given any more, and whose files may still be there."""
+    metadata: int = 0
+    """Which metadata counts; 0: there is none."""
 
     @property
-    def unreadable(self) -> frozenset[int]:
-        return frozenset((*self.destroyed, *self.destroying))
+    def version(self) -> int:
+        return len(self.ids)
+
+    def is_readable(self, version: int) -> bool:
+        return 0 < version <= len(self.ids) and bool(self.ids[version - 1]) and version not in self.destroying
 
     @property
     def absent(self) -> bool:
-        return self.gone or self.version in self.unreadable
+        return self.gone or not self.is_readable(self.version)
 
 
 def new_id() -> str:
-    return os.urandom(16).hex()
+    """Short, since a head holds one a version; enough, since nobody gains by two that are the same."""
+    return base64.urlsafe_b64encode(os.urandom(9)).decode()
 
 
 def seal(masters: Masters, path: str, version: int, name: str, content: Mapping[str, Any]) -> bytes:
@@ -120,9 +125,8 @@ def unseal(masters: Masters, path: str, version: int, raw: bytes, where: str) ->
 
 def write_head(masters: Masters, head: Head) -> bytes:
     """A head under its MAC."""
-    body = {"format": FORMAT, "store": masters.store, "path": head.path, "version": head.version, "id": head.id}
-    gone = {"gone": head.gone, "destroyed": list(head.destroyed), "destroying": list(head.destroying)}
-    return signed(masters, {**body, **gone, "master": masters.newest}, "heads")
+    body = {"format": FORMAT, "store": masters.store, "path": head.path, "ids": list(head.ids), "gone": head.gone}
+    return signed(masters, {**body, "destroying": list(head.destroying), "metadata": head.metadata, "master": masters.newest}, "heads")
 
 
 def read_head(masters: Masters, path: str, raw: bytes, where: str) -> Head:
@@ -130,7 +134,7 @@ def read_head(masters: Masters, path: str, raw: bytes, where: str) -> Head:
     body = verified(masters, raw, "heads", where)
     if (body["store"], body["path"]) != (masters.store, path):
         raise Tampered("swapped", where, f"it is the head of {body['path']}, of the store {body['store']}")
-    return Head(path, body["version"], body["id"], body["gone"], tuple(body["destroyed"]), tuple(body["destroying"]))
+    return Head(path, tuple(body["ids"]), body["gone"], tuple(body["destroying"]), body["metadata"])
 
 
 def signed(masters: Masters, body: Mapping[str, Any], purpose: str) -> bytes:

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ..core.errors import BackendError, Conflict, Usage
+from ..core.errors import BackendError, Conflict, Missing, Usage
 from . import file_disk as disk
-from .file_disk import HEAD, META, in_words, locked, secret_folder
+from .file_disk import HEAD, in_words, locked, secret_folder
 from .file_folder import SecretFolder
 from .file_keyring import Keyring, opened
 from .file_seal import Head, Masters
@@ -74,8 +74,10 @@ class FileStore:
         return self._steadily(path, lambda: self._metadata(path))
 
     def annotate(self, path: str, metadata: Mapping[str, str]) -> None:
-        with in_words(checked_path(path), "write"), self.writing(path) as (folder, _):
-            folder.annotate(metadata)
+        with in_words(checked_path(path), "write"), self.writing(path) as (folder, head):
+            if head is None:
+                raise Missing(f"{path}: there is no such secret in {self.name}", path=path)
+            folder.annotate(head, metadata)
 
     def delete(self, path: str) -> None:
         with in_words(checked_path(path), "delete"):
@@ -90,7 +92,7 @@ class FileStore:
             if not _NUMBER.fullmatch(version) or not self._is_folder(path):
                 return
             with self.writing(path) as (folder, head):
-                if head and int(version) <= head.version and int(version) not in head.destroyed:
+                if head and head.is_readable(int(version)):
                     folder.destroy(head, int(version))
 
     def probe(self) -> str:
@@ -104,7 +106,7 @@ class FileStore:
     def paths(self) -> Iterator[str]:
         """Every path that anything was ever written for."""
         for folder, _, files in os.walk(self.root, onerror=_stop):
-            if Path(folder) != self.root and any(name in (HEAD, META) or disk.version_number(name) for name in files):
+            if Path(folder) != self.root and any(name == HEAD or disk.version_number(name) for name in files):
                 yield disk.secret_path(self.root, Path(folder))
 
     def folder(self, path: str) -> Path:
@@ -137,8 +139,8 @@ class FileStore:
         return tuple(_version(seen, number) for number in range(seen.head.version, 0, -1)) if seen else ()
 
     def _metadata(self, path: str) -> dict[str, str]:
-        masters = self.keyring.masters()
-        return self._opened(path, masters).metadata() if masters and disk.fits(path) else {}
+        seen = self._look(path)
+        return seen.folder.metadata(seen.head) if seen else {}
 
     def _is_there(self, path: str) -> bool:
         seen = self._steadily(path, lambda: self._look(path))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.errors import Denied, ReconcilerError
-from reconciler.secrets.file_disk import HEAD, KEYS, META
+from reconciler.secrets.file_disk import HEAD, KEYS, metadata_file
 from reconciler.secrets.file_keyring import Locked
 from reconciler.secrets.file_rotate import rotate_master
 from reconciler.secrets.file_seal import canonical
@@ -26,10 +26,11 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=6,
 )
+META = metadata_file(1)
 FIELDS = {
     "v000001.enc": ("format", "store", "path", "version", "id", "master", "key"),
     META: ("format", "store", "path", "version", "id", "master", "key"),
-    HEAD: ("format", "store", "path", "version", "id", "gone", "destroyed", "destroying", "master", "mac"),
+    HEAD: ("format", "store", "path", "ids", "gone", "destroying", "metadata", "master", "mac"),
     f"../{KEYS}": ("format", "store", "slots", "master", "mac"),
 }
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.errors import BackendError, Conflict
-from reconciler.secrets.file_disk import HEAD, KEYS, META
+from reconciler.core.errors import BackendError, Conflict, Missing
+from reconciler.secrets.file_disk import HEAD, KEYS, metadata_file
 from reconciler.secrets.file_keyring import Locked
 from reconciler.secrets.file_rotate import rotate_master
 from reconciler.secrets.file_store import FileStore
@@ -21,6 +21,9 @@ from reconciler.secrets.store import Held, Tampered
 from tests.secrets.files import QuickSlot, quick_store
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+META = metadata_file(1)
 
 
 @pytest.fixture
@@ -43,6 +46,10 @@ def everything(store: FileStore, *paths: str) -> object:
 
 def files_of(store: FileStore) -> list[Path]:
     return sorted(file for file in store.root.rglob("*") if file.is_file() and not file.name.startswith("."))
+
+
+def metadata_files(store: FileStore, path: str = "db") -> list[Path]:
+    return sorted(store.folder(path).glob("m*.enc"))
 
 
 def test_any_flipped_bit_is_an_error(store: FileStore) -> None:
@@ -116,6 +123,49 @@ def test_head_that_was_put_back_is_replayed(store: FileStore) -> None:
             read()
 
 
+def test_metadata_that_was_put_back_is_never_read(store: FileStore) -> None:
+    store.put("db", {"password": "one"})
+    store.annotate("db", {"reconciler_phase": "STAGED"})
+    old = {file: file.read_bytes() for file in metadata_files(store)}
+    store.annotate("db", {"reconciler_phase": "IDLE"})
+    for file, content in old.items():
+        file.write_bytes(content)
+    assert store.metadata("db") == {"reconciler_phase": "IDLE"}
+    (newest,) = [file for file in metadata_files(store) if file not in old]
+    whole = newest.read_bytes()
+    for content in old.values():
+        newest.write_bytes(content)
+        with pytest.raises(Tampered, match=r"^swapped: "):
+            store.metadata("db")
+    newest.write_bytes(whole)
+    assert store.metadata("db") == {"reconciler_phase": "IDLE"}
+
+
+def test_head_that_was_put_back_after_metadata_changed_is_found(store: FileStore) -> None:
+    store.put("db", {"password": "one"})
+    store.annotate("db", {"reconciler_phase": "STAGED"})
+    old = (store.folder("db") / HEAD).read_bytes()
+    store.annotate("db", {"reconciler_phase": "IDLE"})
+    (store.folder("db") / HEAD).write_bytes(old)
+    for read in (lambda: store.metadata("db"), lambda: store.get("db"), lambda: store.put("db", {"password": "two"})):
+        with pytest.raises(Tampered, match=r"^gone: "):
+            read()
+
+
+def test_metadata_that_was_taken_away_is_gone(store: FileStore) -> None:
+    store.put("db", {"password": "one"})
+    store.annotate("db", {"reconciler_phase": "STAGED"})
+    for file in metadata_files(store):
+        file.unlink()
+    with pytest.raises(Tampered, match=r"^gone: "):
+        store.metadata("db")
+
+
+def test_metadata_of_what_is_not_there_is_not_kept(store: FileStore) -> None:
+    with pytest.raises(Missing):
+        store.annotate("db", {"reconciler_phase": "STAGED"})
+
+
 def test_destroyed_version_that_was_put_back_is_replayed(store: FileStore) -> None:
     store.put("db", {"password": "one"})
     store.put("db", {"password": "two"})
@@ -131,11 +181,18 @@ def test_version_of_another_life_is_replayed(store: FileStore, tmp_path: Path) -
     store.put("db", {"password": "one"})
     shutil.copytree(store.root, tmp_path / "before")
     store.put("db", {"password": "two"})
+    second = (store.folder("db") / "v000002.enc").read_bytes()
     other = FileStore("files", tmp_path / "before", store.keyring.slots)
     other.put("db", {"password": "another second version"})
     shutil.copy(other.folder("db") / "v000002.enc", store.folder("db") / "v000002.enc")
     with pytest.raises(Tampered, match=r"replayed: .*it is not the version that HEAD speaks of"):
         store.get("db")
+    (store.folder("db") / "v000002.enc").write_bytes(second)
+    store.put("db", {"password": "three"})
+    shutil.copy(other.folder("db") / "v000002.enc", store.folder("db") / "v000002.enc")
+    assert store.get("db") == Held({"password": "three"}, "3")
+    with pytest.raises(Tampered, match=r"replayed: .*it is not the version that HEAD speaks of"):
+        store.get("db", "2")
 
 
 @pytest.mark.parametrize("name", ["v000001.enc", "v000002.enc", HEAD, f"../{KEYS}"])

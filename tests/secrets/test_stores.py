@@ -104,9 +104,9 @@ def test_list_names_what_is_below_a_prefix(store: SecretStore) -> None:
 
 
 def test_secret_may_lie_below_another(store: SecretStore) -> None:
-    for path in ("a", "a/b", "a/b/HEAD", "a/HEAD", "a/v000001.enc", "a/KEYS"):
+    for path in ("a", "a/b", "a/b/HEAD", "a/HEAD", "a/v000001.enc", "a/m000001.enc", "a/KEYS"):
         store.put(path, {"value": path})
-    assert store.list() == tuple(sorted(("a", "a/b", "a/b/HEAD", "a/HEAD", "a/v000001.enc", "a/KEYS")))
+    assert store.list() == tuple(sorted(("a", "a/b", "a/b/HEAD", "a/HEAD", "a/v000001.enc", "a/m000001.enc", "a/KEYS")))
     for path in store.list():
         assert value_at(store, path) == {"value": path}
 
