@@ -36,19 +36,18 @@ class Own(NamedTuple):
     login: frozenset[Address] = frozenset()
     refusals: tuple[Refusal, ...] = ()
 
+    def joined(self, other: Own) -> Own:
+        return Own(self.policies | other.policies, self.login | other.login, self.refusals + other.refusals)
+
 
 def self_lockout(world: World, wish: Wish, readings: Survey, changes: Sequence[Change[Any]]) -> Own:
     """Everything that the apply logins depend on, and why the plan may be refused for it."""
     kinds = {*VAULT_KINDS, METHOD}
-    found = []
+    own = Own(frozenset())
     for instance in sorted({change.address.place.instance for change in changes if change.address.kind in kinds}):
         mine = [change for change in changes if change.address.place.instance == instance and change.action is not Action.ADOPT]
-        found.append(_of_instance(world, wish, readings, mine, instance))
-    return Own(
-        frozenset().union(*(own.policies for own in found)),
-        frozenset().union(*(own.login for own in found)),
-        tuple(refusal for own in found for refusal in own.refusals),
-    )
+        own = own.joined(_of_instance(world, wish, readings, mine, instance))
+    return own
 
 
 def _of_instance(world: World, wish: Wish, readings: Survey, changes: Sequence[Change[Any]], instance: str) -> Own:
@@ -69,7 +68,7 @@ def _of_instance(world: World, wish: Wish, readings: Survey, changes: Sequence[C
         has = frozenset()
     old, new = _compiled(world, before, had), _compiled(world, after, has)
     lost = losses(old, new, _needs(world, wish, readings, instance))
-    return own._replace(refusals=tuple(_refusal(culprit, lost) for culprit in culprits if lost))
+    return own._replace(refusals=tuple(refusal(culprit, lost) for culprit in culprits if lost))
 
 
 def _token_policies(world: World, instance: str) -> frozenset[Address]:
@@ -141,7 +140,8 @@ def _mounts(readings: Survey, wish: Wish, place: Place) -> Iterator[str]:
     yield from (address.name for address in wish.resources if address.place == place and address.kind in (METHOD, ENGINE))
 
 
-def _refusal(culprit: Address, lost: Sequence[Loss]) -> Refusal:
+def refusal(culprit: Address, lost: Sequence[Loss]) -> Refusal:
+    """Why a change is refused, by the first few losses."""
     named = "; ".join(f"{', '.join(loss.capabilities)} on {loss.path}" for loss in lost[:_SHOWN])
     more = f" and on {len(lost) - _SHOWN} more paths" if len(lost) > _SHOWN else ""
     return Refusal(Guard.SELF_LOCKOUT, str(culprit), f"would take from the login that applies: {named}{more}")

@@ -22,6 +22,7 @@ from reconciler.ledger.records import State
 from .access import access_of
 from .access_lints import lint_notes
 from .lockout import self_lockout, written_last
+from .lockout_aws import aws_lockout
 from .references import check_references
 from .scope import Scope, narrowed, readings_for
 from .survey import Ahead, survey, unknowns
@@ -65,7 +66,8 @@ def make_plan(
     order = _narrowed(order, targets, {*wish.resources, *state.owned}) if targets else order
     notes |= {f"{address}: not in the plan that was saved, so not applied" for address in order if not _in(address, reviewed)}
     order = _only(order, reviewed)
-    own = self_lockout(world, wish, readings, [changes[address] for address in order])
+    doing = [changes[address] for address in order]
+    own = self_lockout(world, wish, readings, doing).joined(aws_lockout(world, wish, readings, doing))
     order = written_last(order, own.policies)
     ordered = tuple(changes[address] for address in in_order(order))
     missing = unknowns(world.kinds, readings, found.unknown)

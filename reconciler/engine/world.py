@@ -73,4 +73,6 @@ class Wish(NamedTuple):
     notes: tuple[str, ...] = ()
     apply_roles: Mapping[str, Address] = {}  # the role that the apply login of a Vault instance is given by, where it is known
     own_tokens: frozenset[str] = frozenset()  # instances on which this very run has the apply login
+    aws_roles: Mapping[str, Address] = {}  # the role that applies on an AWS instance, where the environment names it
+    own_aws: frozenset[str] = frozenset()  # AWS instances on which this very run is who applies
     ledger: tuple[str, str] = ("", "")  # instance and mount, where the ledger is in a Vault

@@ -16,13 +16,19 @@ _ROLES = {
 
 
 def own_login(environment: Environment, purpose: str, *, administrator: bool) -> dict[str, Any]:
-    """The fields of a `Wish` that tell of the apply login of each Vault instance."""
+    """The fields of a `Wish` that tell of the apply login of each instance."""
     place = environment.ledger
     roles = {name: role for name, declared in environment.vault.items() if (role := _role(name, declared)) is not None}
     mine = {name for name, declared in environment.vault.items() if purpose == "apply" or declared.auth.plan == declared.auth.apply}
     return {
         "apply_roles": roles,
         "own_tokens": frozenset() if administrator else frozenset(mine),
+        "aws_roles": {
+            name: Address("aws.iam_role", declared.role_arn.rpartition("/")[2], Place(name))
+            for name, declared in environment.aws.items()
+            if declared.role_arn
+        },
+        "own_aws": frozenset(environment.aws) if purpose == "apply" and not administrator else frozenset(),
         "ledger": ("", "") if place.s3 or place.file else (place.vault, place.mount),
     }
 

@@ -122,3 +122,82 @@ def test_a_login_whose_role_goes_is_locked_out(by_role: Site) -> None:
     found = refusals(by_role.plan())
     assert ("self_lockout", "vault.approle_role/approle/deployer") in found
     assert ("self_lockout", "vault.auth_method/approle") in found
+
+
+AWS_OWN = """\
+kind: aws.iam_policy
+name: deployer
+spec:
+  document:
+    Version: "2012-10-17"
+    Statement:
+      - {{Effect: Allow, Action: "iam:*", Resource: "*"}}
+      - {{Effect: Allow, Action: ["secretsmanager:*"], Resource: "{secrets}"}}
+---
+kind: aws.iam_role
+name: deployer
+spec:
+  trust_policy:
+    Version: "2012-10-17"
+    Statement: [{{Effect: Allow, Principal: {{AWS: "123456789012"}}, Action: "sts:AssumeRole"}}]
+  managed_policies: [{policies}]
+---
+kind: aws.secret
+name: app/db
+spec: {{description: {description}}}
+"""
+AWS_POLICY, AWS_ROLE = "aws.iam_policy/deployer", "aws.iam_role/deployer"
+POLICY_ARN = "\"${{ ref('aws.iam_policy/deployer').arn }}\""
+BY_AWS_ROLE = "project: genesis\naws: {primary: {region: us-east-1, role_arn: arn:aws:iam::123456789012:role/deployer}}\n"
+
+
+def write_aws(
+    site: Site, *, secrets: str = "arn:aws:secretsmanager:*:*:secret:app/*", policies: str = POLICY_ARN, description: str = "db"
+) -> None:
+    site.write("desired-state/aws.yaml", AWS_OWN.format(secrets=secrets, policies=policies, description=description))
+    site.commit()
+
+
+@pytest.fixture
+def on_aws(site: Site, moto: str) -> Site:
+    """The role that applies on AWS is there, with what it needs."""
+    site.environ |= {"AWS_ENDPOINT_URL": moto, "AWS_REGION": "us-east-1"}
+    write_aws(site)
+    site.apply()
+    site.write("desired-state/environments/dev.yaml", BY_AWS_ROLE)
+    return site
+
+
+def test_taking_from_the_applying_role_of_aws_what_it_needs_is_refused(on_aws: Site) -> None:
+    write_aws(on_aws, secrets="arn:aws:secretsmanager:*:*:secret:other/*")
+    plan = on_aws.plan()
+    assert refusals(plan) == [("self_lockout", AWS_POLICY)]
+    assert "secretsmanager:UpdateSecret" in plan["refusals"][0]["message"]
+    assert ":secret:app/db-" in plan["refusals"][0]["message"]
+    write_aws(on_aws, policies="")
+    assert refusals(on_aws.plan()) == [("self_lockout", AWS_ROLE)]
+    write_aws(on_aws, secrets="*", description="database")
+    plan = on_aws.plan()
+    assert refusals(plan) == []
+    # What the run can do without its old policy is done first.
+    assert [change["address"] for change in plan["changes"]] == ["aws.secret/app/db", AWS_POLICY]
+
+
+def test_the_role_that_an_apply_has_is_not_taken_from_it_though_no_file_names_it(on_aws: Site, moto: str) -> None:
+    import boto3
+
+    sts = boto3.client("sts", region_name="us-east-1", endpoint_url=moto)
+    given = sts.assume_role(RoleArn="arn:aws:iam::123456789012:role/deployer", RoleSessionName="ci")["Credentials"]
+    on_aws.environ |= {
+        "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": given["SessionToken"],
+    }
+    on_aws.write("desired-state/environments/dev.yaml", "project: genesis\naws: {primary: {region: us-east-1}}\n")
+    on_aws.remove("desired-state/aws.yaml")
+    on_aws.write("desired-state/p.yaml", "kind: aws.secret\nname: app/db\nspec: {description: db}\n")
+    on_aws.commit()
+    ran = on_aws.run("apply", "--yes")
+    assert ran.code == 4
+    assert "Refused by self_lockout" in ran.out
+    assert f"{AWS_ROLE}: would take from the login that applies: " in ran.out

@@ -105,7 +105,7 @@ class AwsClient:
         self._counting = threading.Lock()
         self._session: boto3.session.Session | None = None
         self._clients: dict[str, BaseClient] = {}
-        self._identity: tuple[str, str] | None = None
+        self._identity: tuple[str, str, str] | None = None
 
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation that only reads, by its boto3 name. Raises BackendError."""
@@ -166,10 +166,17 @@ class AwsClient:
         """`aws`, `aws-cn` or `aws-us-gov`: the second part of every ARN there."""
         return self._who()[0]
 
-    def _who(self) -> tuple[str, str]:
+    @property
+    def role(self) -> str:
+        """The name of the role that the login has; empty for a user."""
+        return self._who()[2]
+
+    def _who(self) -> tuple[str, str, str]:
         if self._identity is None:
             answer = self.call("sts", "get_caller_identity")
-            self._identity = (answer["Arn"].split(":")[1], answer["Account"])
+            sort, _, name = answer["Arn"].rpartition(":")[2].partition("/")
+            role = name.partition("/")[0] if sort == "assumed-role" else ""
+            self._identity = (answer["Arn"].split(":")[1], answer["Account"], role)
         return self._identity
 
     def _send(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
