@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from reconciler.ledger.records import State
 
 from .access import access_of
 from .access_lints import lint_notes
-from .lockout import self_lockout, written_last
+from .lockout import Own, self_lockout, written_last
 from .lockout_aws import aws_lockout
 from .references import check_references
 from .scope import Scope, narrowed, readings_for
@@ -66,8 +66,7 @@ def make_plan(
     order = _narrowed(order, targets, {*wish.resources, *state.owned}) if targets else order
     notes |= {f"{address}: not in the plan that was saved, so not applied" for address in order if not _in(address, reviewed)}
     order = _only(order, reviewed)
-    doing = [changes[address] for address in order]
-    own = self_lockout(world, wish, readings, doing).joined(aws_lockout(world, wish, readings, doing))
+    own = _own_logins(world, wish, readings, [changes[address] for address in order])
     order = written_last(order, own.policies)
     ordered = tuple(changes[address] for address in in_order(order))
     missing = unknowns(world.kinds, readings, found.unknown)
@@ -91,6 +90,10 @@ def make_plan(
 def _read(world: World, wish: Wish, state: State, addresses: Iterable[Address], scope: Scope | None, ahead: Ahead | None) -> Survey:
     names = readings_for(world.kinds, addresses, scope, wish.resources)
     return ahead.survey(names) if ahead else survey(world.kinds, names, world.clients, state.declared, world.progress)
+
+
+def _own_logins(world: World, wish: Wish, readings: Survey, changes: Sequence[Change[Any]]) -> Own:
+    return self_lockout(world, wish, readings, changes).joined(aws_lockout(world, wish, readings, changes))
 
 
 def _strangers(found: Difference, wish: Wish, state: State) -> tuple[Address, ...]:
