@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..core.errors import BackendError, Unavailable
@@ -62,11 +63,15 @@ class Keyring:
         return tuple(sorted(self._slots(raw)[1])) if raw else ()
 
     def sync_slots(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Give the file the declared slots, no more and no less; what the store holds stays as it is. Returns added, removed."""
+        """Give the file the declared slots, no more and no less; what the store holds stays as it is. Returns added, removed.
+
+        Raises BackendError for a slot that the file has and that does not open with what is declared.
+        """
         self.masters(make=True)
         with locked(self.root, alone=True):
-            before = set(self.slot_names())
-            self._write(opened(self.masters()))
+            masters, (_, there) = opened(self.masters()), self._slots(read(self.root / KEYS) or b"")
+            before = set(there)
+            self._write(masters, {slot.name: kept for slot in self.slots if (kept := self._stays(slot, there, masters.store))})
         declared = {slot.name for slot in self.slots}
         return tuple(sorted(declared - before)), tuple(sorted(before - declared))
 
@@ -84,6 +89,7 @@ class Keyring:
                 if missing:
                     what = f"slots that are not declared would lose the new master key: {', '.join(sorted(missing))}"
                     raise BackendError(f"{what} (declare them, or remove them first: reconcile secret keyring sync)")
+                self._prove_slots(masters.store)
                 if len(masters.keys) == 1:
                     newest = masters.newest + 1
                     self._write(Masters(masters.store, newest, {**masters.keys, newest: os.urandom(KEY_BYTES)}))
@@ -161,16 +167,51 @@ class Keyring:
         if body["format"] != FORMAT or body["master"] != masters.newest:
             raise altered(self._where)
 
-    def _write(self, masters: Masters) -> None:
-        replace(self.root, KEYS, self._content(masters))
+    def _prove_slots(self, store: str) -> None:
+        """What seals a slot anew must be what opens it: a passphrase in a safe must not be replaced by a slip in the environment."""
+        _, there = self._slots(read(self.root / KEYS) or b"")
+        for slot in self.slots:
+            if slot.name in there:
+                _opens(slot, there[slot.name], store)
+
+    def _stays(self, slot: Slot, there: Mapping[str, dict[str, Any]], store: str) -> dict[str, Any] | None:
+        """What the file has of a slot, where that is as declared."""
+        kept = there.get(slot.name)
+        if kept is None or kept.get("type") != slot.sort:
+            return None
+        try:
+            _opens(slot, kept, store)
+        except Unavailable:
+            return kept  # it cannot be asked now, and nothing of it changes
+        return kept if slot.is_like(kept) else None
+
+    def _write(self, masters: Masters, stay: Mapping[str, dict[str, Any]] = MappingProxyType({})) -> None:
+        replace(self.root, KEYS, self._content(masters, stay))
         for left in self.root.glob(f"{UNFINISHED}{KEYS}-*"):  # of a process that was killed; it may hold a destroyed key
             left.unlink(missing_ok=True)
 
-    def _content(self, masters: Masters) -> bytes:
-        wrapped: dict[str, Any] = {}
-        for slot in self.slots:
-            wrapped[slot.name] = {"type": slot.sort, **slot.wrap(_joined(masters.keys), masters.store)}
+    def _content(self, masters: Masters, stay: Mapping[str, dict[str, Any]] = MappingProxyType({})) -> bytes:
+        secret = _joined(masters.keys)
+        wrapped = {slot.name: stay.get(slot.name) or _wrapped(slot, secret, masters.store) for slot in self.slots}
         return signed(masters, {"format": FORMAT, "store": masters.store, "slots": wrapped, "master": masters.newest}, "keyring")
+
+
+def _wrapped(slot: Slot, secret: bytes, store: str) -> dict[str, Any]:
+    kept = {"type": slot.sort, **slot.wrap(secret, store)}
+    if slot.sort != "passphrase" and slot.unwrap(kept, store) != secret:  # where a right to close is not one to open
+        raise BackendError(f"slot {slot.name} does not give back what it was given")
+    return kept
+
+
+def _opens(slot: Slot, kept: Mapping[str, Any], store: str) -> None:
+    """Raise BackendError where a slot does not open."""
+    try:
+        slot.unwrap(kept, store)
+    except Unavailable:
+        raise
+    except (Closed, BackendError) as error:
+        remedy = "correct it; or take the slot from the declaration, `reconcile secret keyring sync`, and declare it anew"
+        raise BackendError(f"slot {slot.name} does not open with what is declared: {error} ({remedy})") from None
 
 
 def opened(masters: Masters | None) -> Masters:

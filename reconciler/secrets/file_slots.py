@@ -49,6 +49,10 @@ class Slot(Protocol):
         """The secret again. Raises Closed, BackendError."""
         ...
 
+    def is_like(self, kept: Kept) -> bool:
+        """Whether one that opens was also made as this slot would make it now."""
+        ...
+
 
 def bound(slot: Slot, store: str) -> bytes:
     """What a slot's content is authenticated with."""
@@ -102,6 +106,9 @@ class PassphraseSlot(NamedTuple):
             raise Closed("wrong passphrase, or the slot was altered")
         return secret
 
+    def is_like(self, kept: Kept) -> bool:
+        return _checked_kdf(kept)[0] == self.kdf
+
 
 class TransitSlot(NamedTuple):
     """Opened by a key of a Vault's transit engine, which never leaves it."""
@@ -119,6 +126,9 @@ class TransitSlot(NamedTuple):
     def unwrap(self, kept: Kept, store: str) -> bytes:
         answer = self._ask("decrypt", {"ciphertext": str(kept.get("wrapped"))}, store)
         return _bytes(answer, "plaintext")
+
+    def is_like(self, kept: Kept) -> bool:
+        return True
 
     def _ask(self, verb: str, body: dict[str, str], store: str) -> dict[str, Any]:
         return self.client().ask(f"{self.mount}/{verb}/{self.key}", {**body, "associated_data": _text(bound(self, store))})
@@ -142,6 +152,9 @@ class KmsSlot(NamedTuple):
         answer = self.client().change("kms", "decrypt", KeyId=self.key, CiphertextBlob=blob, EncryptionContext=self._context(store))
         return bytes(answer["Plaintext"])
 
+    def is_like(self, kept: Kept) -> bool:
+        return True
+
     def _context(self, store: str) -> dict[str, str]:
         return {"reconciler-store": store, "reconciler-slot": self.name}
 
@@ -158,6 +171,9 @@ class HsmSlot(NamedTuple):
 
     def unwrap(self, kept: Kept, store: str) -> bytes:
         return self.hsm().decrypt(_bytes(kept, "wrapped"), bound(self, store))
+
+    def is_like(self, kept: Kept) -> bool:
+        return True
 
 
 def _checked_kdf(kept: Kept) -> tuple[Kdf, bytes]:

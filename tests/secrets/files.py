@@ -29,6 +29,9 @@ class QuickSlot(NamedTuple):
             raise Closed("wrong key")
         return secret
 
+    def is_like(self, kept: Kept) -> bool:
+        return True
+
 
 def quick_store(root: Path) -> FileStore:
     return FileStore("files", root, [QuickSlot()])

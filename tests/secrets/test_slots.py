@@ -11,10 +11,11 @@ import pytest
 
 from reconciler.backends.aws.client import AwsClient
 from reconciler.backends.hsm import Hsm
-from reconciler.backends.vault.client import VaultClient
+from reconciler.backends.vault.client import VaultClient, connect
 from reconciler.core.errors import BackendError, Denied, Invalid, Unavailable
 from reconciler.secrets.file_disk import KEYS
 from reconciler.secrets.file_keyring import Locked
+from reconciler.secrets.file_rotate import rotate_master
 from reconciler.secrets.file_slots import ARGON2ID, PBKDF2, HsmSlot, Kdf, KmsSlot, PassphraseSlot, Slot, TransitSlot
 from reconciler.secrets.file_store import FileStore
 from reconciler.secrets.store import Held, Tampered
@@ -86,6 +87,55 @@ def test_passphrase_is_changed_by_way_of_a_second_slot(tmp_path: Path) -> None:
     assert FileStore("files", tmp_path / "store", [new]).get("db") == Held({"password": "one"}, "1")
     with pytest.raises(Locked):
         FileStore("files", tmp_path / "store", [old]).get("db")
+
+
+@pytest.mark.parametrize("change", ["sync", "rotate"])
+def test_slot_that_does_not_open_with_what_is_declared_is_left_as_it_is_and_said(tmp_path: Path, change: str) -> None:
+    """A passphrase that lies in a safe must not be replaced by a typing error in the environment, unnoticed until it is needed."""
+    good, mistyped = passphrase(), passphrase("correct horse battery stable")
+    FileStore("files", tmp_path / "store", [QuickSlot(), good]).put("db", {"password": "one"})
+    before = (tmp_path / "store" / KEYS).read_bytes()
+    store = FileStore("files", tmp_path / "store", [QuickSlot(), mistyped])
+    with pytest.raises(BackendError, match="slot passphrase does not open with what is declared: wrong passphrase") as caught:
+        store.keyring.sync_slots() if change == "sync" else rotate_master(store)
+    assert "stable" not in str(caught.value)
+    assert (tmp_path / "store" / KEYS).read_bytes() == before
+    assert FileStore("files", tmp_path / "store", [good]).get("db") == Held({"password": "one"}, "1")
+
+
+def test_slots_that_stay_are_not_touched_and_need_not_be_asked(tmp_path: Path, vault: VaultClient) -> None:
+    def down() -> VaultClient:
+        raise Unavailable("vault is down")
+
+    FileStore("files", tmp_path / "store", [QuickSlot(), transit_slot(vault)]).put("db", {"password": "one"})
+    before = json.loads((tmp_path / "store" / KEYS).read_text())["slots"]
+    slots: list[Slot] = [QuickSlot(), TransitSlot("transit", down, "transit", "store"), QuickSlot("other", bytes([1]) * 32)]
+    assert FileStore("files", tmp_path / "store", slots).keyring.sync_slots() == (("other",), ())
+    after = json.loads((tmp_path / "store" / KEYS).read_text())["slots"]
+    assert {name: after[name] for name in before} == before
+    with pytest.raises(Unavailable):
+        rotate_master(FileStore("files", tmp_path / "store", slots))
+
+
+def test_derivation_that_was_declared_anew_is_used_from_the_next_sync_on(tmp_path: Path) -> None:
+    FileStore("files", tmp_path / "store", [passphrase(kdf=PBKDF2)]).put("db", {"password": "one"})
+    FileStore("files", tmp_path / "store", [passphrase(kdf=ARGON2ID)]).keyring.sync_slots()
+    kept = json.loads((tmp_path / "store" / KEYS).read_text())["slots"]["passphrase"]
+    assert kept["kdf"] == ARGON2ID.name
+    assert FileStore("files", tmp_path / "store", [passphrase(kdf=PBKDF2)]).get("db") == Held({"password": "one"}, "1")
+
+
+def test_slot_that_can_close_and_not_open_is_refused(tmp_path: Path, vault: VaultClient) -> None:
+    transit_slot(vault)
+    vault.write("sys/policies/acl/closer", {"policy": 'path "transit/encrypt/*" { capabilities = ["update"] }'})
+    token = vault.write("auth/token/create", {"policies": ["closer"]})["auth"]["client_token"]
+    closer = TransitSlot("transit", lambda: connect(vault.transport, token), "transit", "store")
+    with pytest.raises(Denied):
+        FileStore("files", tmp_path / "store", [closer]).put("db", {"password": "one"})
+    FileStore("files", tmp_path / "store", [QuickSlot()]).put("db", {"password": "one"})
+    with pytest.raises(Denied):
+        FileStore("files", tmp_path / "store", [QuickSlot(), closer]).keyring.sync_slots()
+    assert FileStore("files", tmp_path / "store", [QuickSlot()]).keyring.slot_names() == ("quick",)
 
 
 def test_wrong_passphrase_opens_nothing(tmp_path: Path) -> None:
