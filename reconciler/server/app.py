@@ -10,7 +10,7 @@ More routes, such as pages for people, are handed in with their marks.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,8 +25,11 @@ from ..edge.endpoints import Endpoint
 from ..edge.headers import HeadersMiddleware
 from ..edge.hosts import HostsMiddleware
 from ..edge.identity import IdentityMiddleware, Proof
+from ..edge.limits import MICROSECONDS, Ban, Counters, Limit, split
 from ..edge.network import NetworkMiddleware, network_rules
 from ..edge.network_spec import NetworkSpec
+from ..edge.networks import networks_of
+from ..edge.rate_limit import RateLimitMiddleware
 from ..edge.routes import ClassifiedRoutes, Refuse
 from ..edge.scope import PEER
 from ..edge.signatures import Notice, Secrets, SignatureMiddleware, log_notice
@@ -36,6 +39,8 @@ from .receiving import EventMemory, Receiver
 from .routes import failure, routes
 from .unproven import UnprovenMiddleware
 
+DEFAULT_LIMITS = (Limit("server", 600, 60.0),)
+TIGHTER = 10
 DEFAULT_MARKS: Mapping[str, Mark] = {"/health": PUBLIC, "/metrics": PROTECTED}
 
 
@@ -44,6 +49,7 @@ class Declared:
     """What the desired state says of the server itself. Webhooks and marks are by path."""
 
     webhooks: Mapping[str, Endpoint] = field(default_factory=dict)
+    limits: Sequence[Limit] = ()
     marks: Mapping[str, Mark] = field(default_factory=dict)
     network: NetworkSpec = field(default_factory=NetworkSpec)
 
@@ -56,6 +62,7 @@ class Means:
     metrics: Metrics
     secrets: Secrets
     proofs: Callable[[NetworkSpec], Sequence[Proof]]
+    counters: Counters
     country: Country | None = None
     room: Room = field(default_factory=Room)
     pages: Sequence[BaseRoute] = ()
@@ -68,13 +75,17 @@ class Means:
 
 
 def composed(declared: Declared, means: Means) -> App:
-    """The application for one configuration. Raises Invalid or Usage where it could not be as safe as declared."""
+    """The application for one configuration. Raises Invalid or Usage where it could not be as safe as declared.
+
+    Where no limit is declared there is a wide one: a server without any could be made to ask Vault as often as anybody likes.
+    """
     api, metrics = means.api, means.metrics
     receiver = Receiver(api.events, declared.webhooks, api.branch, wake=api.wake, heard=metrics.heard, once=means.once)
     table = [*routes(api, metrics, declared.webhooks, receiver), *means.pages]
     app = Starlette(routes=table, exception_handlers={HTTPException: failure, Exception: failure})
     app.router.redirect_slashes = False
     rules = network_rules(declared.network, means.country)
+    before, after = split(declared.limits or DEFAULT_LIMITS)
 
     def observe(blocked: Blocked) -> None:
         metrics.blocked(blocked.by, blocked.status)
@@ -85,6 +96,7 @@ def composed(declared: Declared, means: Means) -> App:
         means.observe_webhook(notice)
 
     def around(inner: App) -> App:
+        inner = RateLimitMiddleware(inner, after, means.counters, ban=None, observe=observe)
         inner = IdentityMiddleware(inner, means.proofs(declared.network), observe=observe)
         if means.proven:
             memory = EventMemory(api.events, once=means.once)
@@ -92,6 +104,8 @@ def composed(declared: Declared, means: Means) -> App:
         else:
             inner = UnprovenMiddleware(inner, declared.webhooks, means.room)
         inner = LockdownMiddleware(inner, declared.webhooks, api.closed, observe=observe)
+        ban, exempt = _ban(declared.network), networks_of(declared.network.exempt)
+        inner = RateLimitMiddleware(inner, before, means.counters, ban=ban, exempt=exempt, observe=observe)
         inner = HostsMiddleware(inner, declared.network.hosts, observe=observe)
         return NetworkMiddleware(inner, rules, observe=observe)
 
@@ -115,6 +129,21 @@ class LockdownMiddleware:
             await refuse(scope, send, 503, ((b"retry-after", b"60"),))
             return
         await self._app(scope, receive, send)
+
+
+def tightened(declared: Declared) -> Declared:
+    """The same with a tenth of every limit: what holds in an emergency."""
+    limits = [
+        replace(one, limit=max(one.limit // TIGHTER, 1), burst=max(one.burst // TIGHTER, 1) if one.burst else 0)
+        for one in declared.limits or DEFAULT_LIMITS
+    ]
+    return replace(declared, limits=limits)
+
+
+def _ban(rule: NetworkSpec) -> Ban:
+    if rule.ban is None:
+        return Ban()
+    return Ban(after=rule.ban.after, base=rule.ban.base * MICROSECONDS, longest=rule.ban.max * MICROSECONDS)
 
 
 def _count(metrics: Metrics, notice: Notice) -> None:

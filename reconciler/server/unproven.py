@@ -33,7 +33,7 @@ class UnprovenMiddleware:
             await refuse(scope, send, refusal.status)
             return
         except Aside as aside:
-            await answer(send, 200, b'{"status": "%s"}' % aside.status.encode())
+            await answer(send, 200, b'{"status": "%s"}' % aside.word.encode())
             return
         except Gone:
             return

@@ -53,6 +53,7 @@ def declared_of(applied: Mapping[Address, Any]) -> Declared:
     rules: list[NetworkSpec] = list(specs("network_rule").values())
     return Declared(
         webhooks={spec.route: spec.endpoint(name) for name, spec in webhooks.items()},
+        limits=[spec.limit_of(name) for name, spec in sorted(specs("rate_limit").items())],
         marks={spec.path: access[spec.access].by(*spec.principals) for spec in specs("route").values()},
         network=together(rules) if rules else NetworkSpec(),
     )

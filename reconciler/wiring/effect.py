@@ -10,7 +10,7 @@ from reconciler.core.errors import BackendError, ReconcilerError
 from reconciler.edge.signatures import SignatureMiddleware
 from reconciler.ledger.lockdown import read_lockdown
 from reconciler.ledger.shelf import Shelf
-from reconciler.server.app import Declared, Means, composed
+from reconciler.server.app import Declared, Means, composed, tightened
 from reconciler.server.live import Live
 from reconciler.server.receiving import EventMemory
 from reconciler.settings import Settings
@@ -62,8 +62,11 @@ class Effect:
 
     def locked_down(self) -> str:
         """The same as `closed`, asked anew: nothing is applied after somebody was told that it is locked down."""
-        self._closed = EMERGENCY if self._emergency else str(read_lockdown(self._shelf()))
+        before, self._closed = self._closed, EMERGENCY if self._emergency else str(read_lockdown(self._shelf()))
         self._told(bool(self._closed))
+        if bool(before) != bool(self._closed):
+            with self._lock:
+                self._put(self._declared)
         return self._closed
 
     def applied(self) -> Declared:
@@ -73,8 +76,7 @@ class Effect:
 
     async def begin(self, declared: Declared, means: Means) -> None:
         """Put the first in effect. Raises Invalid where a webhook has no secret; a store that does not answer is no such reason."""
-        self._means, self._declared = means, declared
-        app = composed(declared, means)
+        self._means = means
         answering = {}
         for path, endpoint in declared.webhooks.items() if means.proven else ():
             try:
@@ -83,8 +85,8 @@ class Effect:
                 log.warning("webhook/%s: its secret cannot be read now: %s", endpoint.name, error)
             else:
                 answering[path] = endpoint
-        await SignatureMiddleware(app, answering, EventMemory(means.api.events), means.secrets).check()
-        self.live.swap(app)
+        await SignatureMiddleware(self.live, answering, EventMemory(means.api.events), means.secrets).check()
+        self._put(declared)
 
     def start(self) -> None:
         self._thread.start()
@@ -101,14 +103,19 @@ class Effect:
         with self._lock:
             try:
                 declared = self.applied()
-                if declared != self._declared and self._means is not None:
-                    self.live.swap(composed(declared, self._means))
-                    self._declared = declared
+                if declared != self._declared:
+                    self._put(declared)
                     log.info("what is declared of the server has changed, and is in effect")
                 self._problems = ()
             except ReconcilerError as error:
                 self._problems = (str(error),)
                 log.warning("what is declared of the server is not in effect: %s", error)
+
+    def _put(self, declared: Declared) -> None:
+        """Put declarations in effect, tighter while everything is locked down."""
+        if self._means is not None:
+            self.live.swap(composed(tightened(declared) if self._closed else declared, self._means))
+            self._declared = declared
 
     def _keep_up(self) -> None:
         waited = 0.0

@@ -18,7 +18,9 @@ from reconciler.core.forge import Forge
 from reconciler.core.run import ObjectRecord, RunRecord
 from reconciler.edge.certificates import certificate_proof
 from reconciler.edge.countries import open_countries
+from reconciler.edge.memory_limits import MemoryCounters
 from reconciler.edge.network_spec import NetworkSpec
+from reconciler.edge.redis_limits import RedisCounters
 from reconciler.edge.tokens import VaultTokens
 from reconciler.server.api import Api
 from reconciler.server.app import Declared, Means
@@ -107,6 +109,7 @@ class _Server:
         self.workers = Workers(events, self._looks(clone, events, notes), count=LOOKS_AT_ONCE, told=metrics.looked)
         self.timers = Timers(events, notes, self.workers.wake, branch_seconds=wanted.look_every, drift_seconds=wanted.drift_every)
         self.watch = Watch(backends.probe, told=metrics.probed)
+        self.counters = _counters(wanted.redis)
         self.means = self._means(metrics, events, notes)
 
     def run(self, context: ssl.SSLContext | None, listening_at: Callable[[str], None]) -> None:
@@ -130,6 +133,8 @@ class _Server:
         self.workers.join()
         for part in (self.effect, self.watch):
             part.join()
+        if isinstance(self.counters, RedisCounters):
+            self.counters.close()
 
     def _looks(self, clone: GitClone, events: Events, notes: Notes) -> dict[str, Look]:
         environment, origin = self._backends.environment, clone.origin()
@@ -144,7 +149,7 @@ class _Server:
 
     def _means(self, metrics: Metrics, events: Events, notes: Notes) -> Means:
         people = People(self._settings, lambda: self._backends.environment)
-        asked = (VaultTokens(people.look_up), *people.jwts())
+        asked: Sequence[Proof] = (VaultTokens(people.look_up), *people.jwts())
         environment = self._backends.environment
 
         def proofs(network: NetworkSpec) -> Sequence[Proof]:
@@ -168,7 +173,14 @@ class _Server:
         countries = open_countries(self._wanted.countries) if self._wanted.countries else None
         wanted = self._wanted
         webhook_secrets = WebhookSecrets(lambda: self._backends.stores)
-        return Means(api, metrics, webhook_secrets, proofs, countries, proven=wanted.proven, once=wanted.once)
+        return Means(api, metrics, webhook_secrets, proofs, self.counters, countries, proven=wanted.proven, once=wanted.once)
+
+
+def _counters(url: str) -> MemoryCounters | RedisCounters:
+    try:
+        return RedisCounters(url) if url else MemoryCounters()
+    except ValueError as error:
+        raise Usage(f"--redis: {error}") from None
 
 
 def _adjusted(declared: Declared, skew: int) -> Declared:
