@@ -10,7 +10,7 @@
     signatures    webhooks: the middleware, on endpoints (what is declared), schemes (how senders sign), proof (keys and MACs),
                   bodies (cap and deadline), strict_json, events and meaning (what a body says), replay, redis_replay, redelivery
     rate_limit    how much one sender may ask: the middleware, on limits (what is declared, as rules), limit_keys (whom they count) and
-                  courses (which apply to a path), exchange and adaptive (what is at work), reputation (how an address stands);
+                  courses (which apply to a path), at_work and adaptive (what is at work), reputation (how an address stands);
                   counters: memory_limits (tables and bans, of bounded generations and a crowd), redis_limits (limits.lua, redis_line)
 
 Everything here is plain ASGI: `BaseHTTPMiddleware` costs 88 us for the first layer, a class 0.3 us. Names are imported on first use.

@@ -1,49 +1,81 @@
-"""Which limits apply to a path, made ready to be asked."""
+"""Which limits apply to a path, made ready to be asked: all that a request does not change is made once."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import reduce
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
+from .adaptive import Gradient2
+from .asgi import Scope
 from .limit_keys import KeyOf, key_function
-from .limits import MICROSECONDS, Bucket, Counted, Limit, Verdict, capacity
+from .limits import MICROSECONDS, Ban, Bucket, Check, Counted, Limit, Rule, Verdict, capacity
 from .reputation import Standing
 
 MOST_PATHS, LONGEST_PATH = 4096, 256  # that are remembered: strangers can fill no more
-TRUSTED_TIMES = 10
+TRUSTED_TIMES, SUSPECT_COST = 10, 2
 
 
-class Asked(NamedTuple):
-    """One rule of a limit, for one standing."""
+class Lane:
+    """What is asked of requests for some paths, from addresses of one standing: whether they are banned, and each rule of each limit."""
 
-    rule: Counted
-    key_of: KeyOf
-    cost: int
-    place: bytes  # its name in headers
+    __slots__ = ("_asked", "_form", "_limits", "_unremarkable", "names", "policy")
+
+    def __init__(self, limits: Sequence[Limit], ban: Ban | None, *, times: int = 1, cost: int = 1) -> None:
+        rules = [(rule, key_function(limit.key), min(cost, capacity(rule))) for limit in limits for rule in limit.rules(times)]
+        self._asked: list[tuple[Rule, KeyOf | None, int]] = [*rules]
+        if ban is not None:
+            self._asked.insert(0, (ban, None, 0))
+        self._unremarkable = (ban.after, 0, 0) if ban is not None else None
+        self.names = ["banned" if isinstance(rule, Ban) else rule.name for rule, _, _ in self._asked]
+        self._limits = slice(len(self._asked) - len(rules), None)
+        self.policy = (b"ratelimit-policy", b", ".join([_policy(rule) for rule, _, _ in rules]))
+        self._form = b", ".join([b'"%b";r=%%d;t=%%d' % rule.name.encode() for rule, _, _ in rules])
+
+    def checks(self, scope: Scope, site: bytes) -> list[Check]:
+        """`site`: the key of the request's address."""
+        return [(rule, site if key_of is None else key_of(scope, site), cost) for rule, key_of, cost in self._asked]
+
+    def is_news(self, verdicts: Sequence[Verdict]) -> bool:
+        """Whether the first verdict is on the address, and not that nothing is known of it."""
+        return self._unremarkable is not None and verdicts[0][1:] != self._unremarkable
+
+    def told(self, verdicts: Sequence[Verdict]) -> Sequence[tuple[bytes, bytes]]:
+        """The headers that tell a sender what is left."""
+        if not self._form:
+            return ()
+        numbers: list[int] = []
+        for admitted, remaining, after, reset in verdicts[self._limits]:
+            numbers += (remaining, -(-(reset if admitted else after) // MICROSECONDS))  # as `seconds`, without a call
+        return (self.policy, (b"ratelimit", self._form % tuple(numbers)))
 
 
-@dataclass(frozen=True, slots=True)
 class Course:
-    """What is asked of requests for some paths. `adaptive`: the class whose work is limited, if any."""
+    """What is asked of requests for some paths: a lane for each standing, and the work of their class, if that is limited."""
 
-    asked: dict[Standing, tuple[Asked, ...]]
-    policy: dict[Standing, bytes]  # the value of RateLimit-Policy
-    adaptive: str
+    __slots__ = ("lanes", "name", "work")
+
+    def __init__(self, limits: Sequence[Limit], classes: Mapping[str, Gradient2], ban: Ban | None) -> None:
+        lanes = {
+            Standing.UNKNOWN: Lane(limits, ban),
+            Standing.SUSPECT: Lane(limits, ban, cost=SUSPECT_COST),
+            Standing.TRUSTED: Lane(limits, ban, times=TRUSTED_TIMES),
+            Standing.EXEMPT: Lane(limits, None),
+        }
+        self.lanes = [lanes[standing] for standing in Standing]
+        self.name = next((limit.name for limit in limits if limit.adaptive), "")
+        self.work = classes.get(self.name)
 
 
 class Courses:
-    """The courses of all paths."""
+    """The courses of all paths. `classes` by the names of adaptive limits. Raises ValueError for two limits of one name."""
 
-    def __init__(self, limits: Sequence[Limit]) -> None:
-        self.limits = tuple(limits)
+    def __init__(self, limits: Sequence[Limit], classes: Mapping[str, Gradient2], ban: Ban | None) -> None:
         names = [limit.name for limit in limits]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two limits have one name: {', '.join(sorted(twice))}")
-        self._patterns = [pattern(limit.routes) for limit in limits]
-        self._by_limits: dict[int, Course] = {}
+        self._limits = [(limit, pattern(limit.routes)) for limit in limits]
+        self._classes, self._ban = classes, ban
+        self._by_limits: dict[tuple[str, ...], Course] = {}
         self._by_path: dict[str, Course] = {}
 
     def of(self, path: str) -> Course:
@@ -51,11 +83,11 @@ class Courses:
         return self._look(path) if found is None else found
 
     def _look(self, path: str) -> Course:
-        which = reduce(lambda bits, pattern: bits << 1 | bool(pattern.fullmatch(path)), self._patterns, 1)
-        course = self._by_limits.get(which)
+        limits = [limit for limit, routes in self._limits if routes.fullmatch(path)]
+        names = tuple([limit.name for limit in limits])
+        course = self._by_limits.get(names)
         if course is None:
-            bits = f"{which:b}"[1:]
-            course = self._by_limits[which] = _course([limit for limit, bit in zip(self.limits, bits, strict=True) if bit == "1"])
+            course = self._by_limits[names] = Course(limits, self._classes, self._ban)
         if len(path) <= LONGEST_PATH:
             if len(self._by_path) >= MOST_PATHS:
                 self._by_path.clear()
@@ -63,28 +95,9 @@ class Courses:
         return course
 
 
-def _course(limits: Sequence[Limit]) -> Course:
-    asked = {
-        Standing.UNKNOWN: _asked(limits, 1, 1),
-        Standing.SUSPECT: _asked(limits, 1, 2),
-        Standing.TRUSTED: _asked(limits, TRUSTED_TIMES, 1),
-    }
-    policy = {standing: b", ".join(map(_policy, those)) for standing, those in asked.items()}
-    return Course(asked, policy, next((limit.name for limit in limits if limit.adaptive), ""))
-
-
-def _asked(limits: Sequence[Limit], times: int, cost: int) -> tuple[Asked, ...]:
-    return tuple(
-        Asked(rule, key_function(limit.key), min(cost, capacity(rule)), b'"%b"' % rule.name.encode())
-        for limit in limits
-        for rule in limit.rules(times=times)
-    )
-
-
-def _policy(asked: Asked) -> bytes:
-    rule = asked.rule
-    window = rule.depth if isinstance(rule, Bucket) else rule.per
-    return b"%b;q=%d;w=%d" % (asked.place, capacity(rule), seconds(window))
+def pattern(globs: Sequence[str]) -> re.Pattern[str]:
+    """Paths that match one of some patterns, in which `*` stands for any text."""
+    return re.compile("|".join(".*".join(map(re.escape, glob.split("*"))) for glob in globs), re.DOTALL)
 
 
 def seconds(microseconds: int) -> int:
@@ -92,16 +105,6 @@ def seconds(microseconds: int) -> int:
     return -(-microseconds // MICROSECONDS)
 
 
-def left(asked: Sequence[Asked], verdicts: Sequence[Verdict]) -> bytes:
-    """The value of RateLimit."""
-    return b", ".join(
-        [
-            b"%b;r=%d;t=%d" % (one.place, verdict.remaining, seconds(verdict.reset if verdict.admitted else verdict.after))
-            for one, verdict in zip(asked, verdicts, strict=False)  # the last may be on the address
-        ]
-    )
-
-
-def pattern(globs: Sequence[str]) -> re.Pattern[str]:
-    """Paths that match one of some patterns, in which `*` stands for any text."""
-    return re.compile("|".join(".*".join(map(re.escape, glob.split("*"))) for glob in globs), re.DOTALL)
+def _policy(rule: Counted) -> bytes:
+    window = rule.depth if isinstance(rule, Bucket) else rule.per
+    return b'"%b";q=%d;w=%d' % (rule.name.encode(), capacity(rule), seconds(window))

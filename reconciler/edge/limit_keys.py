@@ -37,8 +37,8 @@ def site_of(ip: Address | None) -> bytes:
     return b"i" + (ip.packed if isinstance(ip, IPv4Address) else ip.packed[:SITE_BYTES])
 
 
-def key_function(key: str) -> KeyOf:
-    """How the key of a limit is made, from a request and its address's key. Who lacks what is asked for is counted by address."""
+def key_function(key: str) -> KeyOf | None:
+    """How the key of a limit is made, from a request and its address's key; None: it is that. So it is for who lacks what is asked for."""
     if key == "principal":
         return _principal
     if key == "webhook":
@@ -46,7 +46,7 @@ def key_function(key: str) -> KeyOf:
     if key.startswith("header:"):
         name = key.removeprefix("header:").lower().encode()
         return lambda scope, site: _header(name, scope, site)
-    return lambda scope, site: site
+    return None
 
 
 def _principal(scope: Scope, site: bytes) -> bytes:

@@ -85,12 +85,8 @@ Counted = Bucket | FixedWindow | SlidingWindow
 Rule = Counted | Ban
 
 
-class Check(NamedTuple):
-    """One rule asked for one key. A Ban is only asked, whatever the cost."""
-
-    rule: Rule
-    key: bytes
-    cost: int = 1
+Check = tuple[Rule, bytes, int]
+"""One rule asked for one key, at a cost. A Ban is asked at none. (Plain, since one with names takes longer to make than to decide.)"""
 
 
 class Verdict(NamedTuple):

@@ -36,27 +36,34 @@ class MemoryCounters:
 
     def decide(self, checks: Sequence[Check]) -> Sequence[Verdict]:
         """The same as `take`, for plain calls."""
-        now = self._clock()
-        if len(checks) == 1:
-            rule, key, cost = checks[0]
-            table = self._tables.get(rule.name)
+        now, tables, verdicts = self._clock(), self._tables, []
+        admitted, last = True, len(checks) - 1
+        for place, (rule, key, cost) in enumerate(checks):
+            table = tables.get(rule.name)
             if table is None or table.rule is not rule:
-                table = self._table(rule)
-            return (table.take(key, now, cost),)
-        verdicts = [self._table(rule).look(key, now, cost) for rule, key, cost in checks]
-        if all(verdict.admitted for verdict in verdicts):
-            return [self._table(rule).take(key, now, cost) for rule, key, cost in checks]
-        return [uncounted(verdict, check) for verdict, check in zip(verdicts, checks, strict=True)]
+                table = self._renewed(table, rule)
+            # The last is counted at once where all others admit: with most requests it is the only one that is counted.
+            verdict = table.take(key, now, cost) if place == last and admitted else table.look(key, now, cost)
+            admitted = admitted and verdict[0]
+            verdicts.append(verdict)
+        if not admitted:
+            return [uncounted(verdict, check) for verdict, check in zip(verdicts, checks, strict=True)]
+        for place, (rule, key, cost) in enumerate(checks[:-1]):
+            if cost:
+                verdicts[place] = tables[rule.name].take(key, now, cost)
+        return verdicts
 
     def _table(self, rule: Rule) -> Table:
         table = self._tables.get(rule.name)
+        if table is None or table.rule is not rule:
+            table = self._renewed(table, rule)
+        return table
+
+    def _renewed(self, table: Table | None, rule: Rule) -> Table:
+        """A rule that was declared otherwise begins anew."""
         if table is not None and table.rule == rule:
             table.rule = rule
             return table
-        return self._add(rule)
-
-    def _add(self, rule: Rule) -> Table:
-        """A rule that was declared otherwise begins anew."""
         table = _new(rule)
         self._tables[rule.name] = table
         for one in self._tables.values():
@@ -72,8 +79,9 @@ class MemoryCounters:
 
 def uncounted(verdict: Verdict, check: Check) -> Verdict:
     """What a rule that admits says when another one refuses: nothing was taken from it."""
-    counted = verdict.admitted and not isinstance(check.rule, Ban)
-    return verdict._replace(remaining=verdict.remaining + check.cost, after=0) if counted else verdict
+    rule, _, cost = check
+    counted = verdict.admitted and not isinstance(rule, Ban)
+    return verdict._replace(remaining=verdict.remaining + cost, after=0) if counted else verdict
 
 
 def _new(rule: Rule) -> Table:

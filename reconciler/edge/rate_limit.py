@@ -18,25 +18,27 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 
 from .adaptive import Gradient2
-from .asgi import App, Receive, Scope, Send, refuse
+from .asgi import App, Message, Receive, Scope, Send, refuse
+from .at_work import at_work
 from .blocked import Blocked, Observe, log_blocked
-from .courses import Asked, Courses, left, pattern, seconds
-from .exchange import Exchange, Work
+from .courses import Courses, Lane, pattern, seconds
 from .limit_keys import address_of, site_of
-from .limits import MICROSECONDS, Ban, Check, Counters, Limit, Verdict
-from .memory_limits import microseconds
+from .limits import MICROSECONDS, Ban, Counters, Limit, Verdict
+from .memory_limits import MemoryCounters, microseconds
 from .networks import Networks
 from .reputation import Reputation, Standing
-from .scope import PRINCIPAL, WEBHOOK
+from .scope import PRINCIPAL, WEBHOOK, Address
 
 VITAL = ("/health*", "/webhooks/*")  # refused last in an overload: who watches us, and what would be lost
 MOST_WAITING = 1000  # requests held back for their turn at once; past that they are refused, since each holds a connection
 JITTER_PERMILLE = 100  # bans last up to a tenth longer, so that those banned together do not come back together
-OVERLOAD_SECONDS = 1
-_PROOFS = (b"authorization", b"x-vault-token")
-
+OVERLOAD_SECONDS = b"1"
 BAN = Ban()
 NOBODY = Networks(())
+
+_COUNTED = ("http", "websocket")
+_READING = ("GET", "HEAD")
+_CREDENTIALS = (b"authorization", b"x-vault-token")
 
 
 class RateLimitMiddleware:
@@ -62,6 +64,8 @@ class RateLimitMiddleware:
     ) -> None:
         self._app = app
         self._counters = counters
+        # Counts in memory are asked without a coroutine, which would take as long as they do.
+        self._decide = counters.decide if isinstance(counters, MemoryCounters) else None
         self._vital = pattern(vital)
         self._observe = observe
         self._clock = clock
@@ -73,59 +77,62 @@ class RateLimitMiddleware:
 
     def renew(self, limits: Sequence[Limit], *, ban: Ban | None = BAN, exempt: Networks = NOBODY) -> None:
         """Take other limits from the next request on. What is counted of those that stay the same stays."""
-        courses = Courses(limits)
-        self._classes = {one.name: self._classes.get(one.name) or Gradient2(self._ticks) for one in limits if one.adaptive}
-        self._courses, self._ban, self._exempt = courses, ban, exempt
+        classes = {one.name: self._classes.get(one.name) or Gradient2(self._ticks) for one in limits if one.adaptive}
+        self._courses = Courses(limits, classes, ban)
+        self._classes, self._ban, self._exempt = classes, ban, exempt or None
         if ban is not None and ban != self._reputation.ban:
             self._reputation = Reputation(ban, self._clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] not in _COUNTED:
             await self._app(scope, receive, send)
             return
-        course = self._courses.of(scope["path"])
-        work = self._classes.get(course.adaptive)
-        ip = address_of(scope)
-        # Not in front of the limits alone, but of Redis too: what is shed must cost as little as can be.
-        if work is not None and work.full(self._vital.fullmatch(scope["path"]) is not None):
-            self._observe(Blocked("limit", 503, f"{course.adaptive}: {work.limit} at work already", ip))
-            await refuse(scope, send, 503, [(b"retry-after", b"%d" % OVERLOAD_SECONDS)])
+        course, ip = self._courses.of(scope["path"]), address_of(scope)
+        # Before Redis is asked too: what is shed must cost as little as can be.
+        if course.work is not None and course.work.full(self._vital.fullmatch(scope["path"]) is not None):
+            self._observe(Blocked("limit", 503, f"{course.name}: {course.work.limit} at work already", ip))
+            await refuse(scope, send, 503, ((b"retry-after", OVERLOAD_SECONDS),))
             return
-        ban = None if ip is None or ip in self._exempt else self._ban
         site = site_of(ip)
-        standing = self._reputation.standing(site) if ban else Standing.UNKNOWN
-        asked = course.asked[standing]
-        verdicts = await self._take(scope, site, asked, ban)
-        headers = [(b"ratelimit-policy", course.policy[standing]), (b"ratelimit", left(asked, verdicts))] if asked else []
-        if wait := await self._held(verdicts):
-            self._observe(Blocked("limit", 429, _reason(asked, verdicts), ip))
-            await refuse(scope, send, 429, [(b"retry-after", b"%d" % seconds(wait)), *headers])
-            return
-        exchange = Exchange(receive, send, headers) if work is None else Work(receive, send, headers, work, self._ticks)
-        try:
-            await self._app(scope, exchange.receive, exchange.send)
-        finally:
-            exchange.end()
-        if ban is not None:
-            await self._judge(scope, site, ban, exchange.status)
+        lane = course.lanes[self._reputation.standing(site) if self._exempt is None else self._standing(ip, site)]
+        told: Sequence[tuple[bytes, bytes]] = ()
+        if checks := lane.checks(scope, site):
+            verdicts = self._decide(checks) if self._decide else await self._counters.take(checks)
+            told = lane.told(verdicts)
+            if lane.is_news(verdicts):
+                self._reputation.learn(site, verdicts[0])
+            if max([verdict[2] for verdict in verdicts]) and (wait := await self._held(verdicts)):
+                self._observe(Blocked("limit", 429, _reason(lane, verdicts), ip))
+                await refuse(scope, send, 429, [(b"retry-after", b"%d" % seconds(wait)), *told])
+                return
+        status = 0
 
-    async def _take(self, scope: Scope, site: bytes, asked: Sequence[Asked], ban: Ban | None) -> Sequence[Verdict]:
-        """The verdicts on what is asked, and last the one on the address, if that can be banned."""
-        checks = [Check(rule, key_of(scope, site), cost) for rule, key_of, cost, _ in asked]
-        if ban is None:
-            return await self._counters.take(checks) if checks else ()
-        verdicts = await self._counters.take([*checks, Check(ban, site, 0)])
-        self._reputation.learn(site, verdicts[-1])
-        return verdicts
+        # Not a coroutine: it hands on the one it would wait for.
+        def answer(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *told]
+            return send(message)
+
+        if course.work is None:
+            await self._app(scope, receive, answer)
+        else:
+            await at_work(self._app, course.work, self._ticks, scope, receive, answer)
+        if ip is not None and (status == 401 or PRINCIPAL in scope or WEBHOOK in scope):
+            await self._judge(scope, ip, site, status)
+
+    def _standing(self, ip: Address | None, site: bytes) -> Standing:
+        if self._exempt is not None and ip is not None and ip in self._exempt:
+            return Standing.EXEMPT
+        return self._reputation.standing(site)
 
     async def _held(self, verdicts: Sequence[Verdict]) -> int:
         """Wait for the request's turn. Returns after how many microseconds it may be sent again, if it may not go on; else 0."""
         refused = [verdict.after for verdict in verdicts if not verdict.admitted]
         if refused:
             return max(refused)
-        turn = max([verdict.after for verdict in verdicts], default=0)
-        if turn == 0:
-            return 0
+        turn = max(verdict.after for verdict in verdicts)
         if self._waiting >= MOST_WAITING:
             return turn
         self._waiting += 1
@@ -135,28 +142,28 @@ class RateLimitMiddleware:
             self._waiting -= 1
         return 0
 
-    async def _judge(self, scope: Scope, site: bytes, ban: Ban, status: int) -> None:
-        """Tell the counters what came of it, where that says something of the address."""
-        principal = scope.get(PRINCIPAL)
+    async def _judge(self, scope: Scope, ip: Address, site: bytes, status: int) -> None:
+        """Tell the counters what came of a request, where that says something of its address."""
+        ban, principal = self._ban, scope.get(PRINCIPAL)
+        if ban is None:
+            return
         if scope.get(WEBHOOK) is not None or (principal is not None and not principal.anonymous):
             if self._reputation.proved(site):
                 await self._counters.prove(ban, site)
-        elif status == 401 and _tried(scope):
+        elif status == 401 and _tried(scope) and self._standing(ip, site) != Standing.EXEMPT:
             verdict = await self._counters.strike(ban, site, secrets.randbelow(JITTER_PERMILLE + 1))
             self._reputation.learn(site, verdict)
             if not verdict.admitted:
-                self._observe(Blocked("ban", status, f"banned for {seconds(verdict.after)} s", address_of(scope)))
+                self._observe(Blocked("ban", status, f"banned for {seconds(verdict.after)} s", ip))
 
     def _ticks(self) -> float:
         return self._clock() / MICROSECONDS
 
 
 def _tried(scope: Scope) -> bool:
-    return scope["method"] not in ("GET", "HEAD") or any(name in _PROOFS for name, _ in scope["headers"])
+    return scope["method"] not in _READING or any(name in _CREDENTIALS for name, _ in scope["headers"])
 
 
-def _reason(asked: Sequence[Asked], verdicts: Sequence[Verdict]) -> str:
-    refusing = [one.rule.name for one, verdict in zip(asked, verdicts, strict=False) if not verdict.admitted]
-    if len(verdicts) > len(asked) and not verdicts[-1].admitted:
-        refusing.append("banned")
+def _reason(lane: Lane, verdicts: Sequence[Verdict]) -> str:
+    refusing = [name for name, verdict in zip(lane.names, verdicts, strict=True) if not verdict.admitted]
     return ", ".join(refusing) or "too many wait for their turn"

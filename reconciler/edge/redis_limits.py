@@ -57,11 +57,11 @@ class RedisCounters:
         self._breaker = Breaker("Redis", FAILURES, PAUSE_SECONDS, ticks)
         self._name = secrets.token_hex(8).encode()
         self._announced = -ANNOUNCED_SECONDS
-        self._away = False
-        self.replicas = REPLICAS
+        self.away = False
+        self.replicas = REPLICAS  # as far as was heard
 
     async def take(self, checks: Sequence[Check]) -> Sequence[Verdict]:
-        asked = [(check.rule, check.key, _words(check)) for check in checks]
+        asked = [(rule, key, _words(rule, cost)) for rule, key, cost in checks]
         verdicts = await self._ask(asked)
         if verdicts is None:
             return self._local.decide([self._share(check) for check in checks])
@@ -87,13 +87,13 @@ class RedisCounters:
             with self._breaker.attempt():
                 answer = await self._run(asked)
         except Unavailable as error:
-            if not self._away:
+            if not self.away:
                 log.warning("limits are kept by each of %d replicas by itself: %s", self.replicas, error)
-            self._away = True
+            self.away = True
             return None
-        if self._away:
+        if self.away:
             log.warning("limits are kept in Redis again")
-            self._away = False
+            self.away = False
         return answer
 
     async def _run(self, asked: Sequence[tuple[Rule, bytes, list[bytes]]]) -> list[Verdict]:
@@ -117,8 +117,9 @@ class RedisCounters:
         return [Verdict(bool(told[at]), *told[at + 1 : at + 4]) for at in range(0, len(told), 4)]
 
     def _share(self, check: Check) -> Check:
-        rule = shared(check.rule, self.replicas)
-        return Check(rule, check.key, min(check.cost, capacity(rule)))
+        rule, key, cost = check
+        ours = shared(rule, self.replicas)
+        return ours, key, min(cost, capacity(ours))
 
 
 def written(key: bytes) -> bytes:
@@ -128,9 +129,9 @@ def written(key: bytes) -> bytes:
     return base64.urlsafe_b64encode(key).rstrip(b"=")
 
 
-def _words(check: Check) -> list[bytes]:
-    sort, *numbers = _rule_words(check.rule)
-    return [sort, b"%d" % check.cost, *numbers]
+def _words(rule: Rule, cost: int) -> list[bytes]:
+    sort, *numbers = _rule_words(rule)
+    return [sort, b"%d" % cost, *numbers]
 
 
 @lru_cache(maxsize=1024)

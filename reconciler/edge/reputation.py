@@ -7,17 +7,18 @@ whether an address is banned, the counters decide.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
+from enum import IntEnum
 
 from .limits import Ban, Verdict
 
 REMEMBERED = 20_000  # addresses of each sort
 
 
-class Standing(Enum):
-    UNKNOWN = "unknown"
-    TRUSTED = "trusted"  # ten times the limits: many may be behind the address, and all of them use them up
-    SUSPECT = "suspect"  # every request counts twice
+class Standing(IntEnum):
+    UNKNOWN = 0
+    SUSPECT = 1  # every request counts twice
+    TRUSTED = 2  # ten times the limits: many may be behind the address, and all of them use them up
+    EXEMPT = 3  # of a network that is never banned
 
 
 class Reputation:
@@ -30,14 +31,10 @@ class Reputation:
         self._suspect: dict[bytes, int] = {}
 
     def standing(self, site: bytes) -> Standing:
-        if not self._trusted and not self._suspect:
-            return Standing.UNKNOWN
-        if self._trusted.get(site, 0) or self._suspect.get(site, 0):
-            now = self._clock()
-            if self._trusted.get(site, 0) > now:
-                return Standing.TRUSTED
-            if self._suspect.get(site, 0) > now:
-                return Standing.SUSPECT
+        if site in self._trusted and self._trusted[site] > self._clock():
+            return Standing.TRUSTED
+        if site in self._suspect and self._suspect[site] > self._clock():
+            return Standing.SUSPECT
         return Standing.UNKNOWN
 
     def learn(self, site: bytes, verdict: Verdict) -> None:

@@ -29,8 +29,12 @@ def rule_of(algorithm: Algorithm, limit: int, per: int) -> Rule:
     return rule
 
 
+def check(rule: Rule, key: bytes = b"k", cost: int = 1) -> Check:
+    return rule, key, cost
+
+
 def checks(rules: Sequence[Rule], key: bytes = b"k", cost: int = 1) -> list[Check]:
-    return [Check(rule, key, cost) for rule in rules]
+    return [(rule, key, cost) for rule in rules]
 
 
 MINUTE = 60 * SECOND

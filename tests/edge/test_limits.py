@@ -16,17 +16,17 @@ from limits.strategies import FixedWindowRateLimiter
 from throttled import RateLimiterType, Throttled, rate_limiter
 from throttled.store import MemoryStore
 
-from reconciler.edge.limits import GRAINS, LARGEST, Algorithm, Bucket, Check, Limit, SlidingWindow, Verdict, capacity, shared, split
+from reconciler.edge.limits import GRAINS, LARGEST, Algorithm, Bucket, Limit, SlidingWindow, Verdict, capacity, shared, split
 from reconciler.edge.memory_limits import MemoryCounters
 
-from .limited import MINUTE, SECOND, START, Clock, buckets, checks, rule_of, windows
+from .limited import MINUTE, SECOND, START, Clock, buckets, check, checks, rule_of, windows
 
 ALGORITHMS = list(Algorithm)
 gaps = st.lists(st.one_of(st.integers(0, 3 * SECOND), st.integers(0, MINUTE)), min_size=1, max_size=80)
 
 
 def take(counters: MemoryCounters, rule: object, key: bytes = b"k", cost: int = 1) -> Verdict:
-    (verdict,) = counters.decide([Check(rule, key, cost)])  # type: ignore[arg-type]  # rules of any sort
+    (verdict,) = counters.decide([check(rule, key, cost)])  # type: ignore[arg-type]  # rules of any sort
     return verdict
 
 

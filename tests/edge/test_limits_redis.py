@@ -20,12 +20,12 @@ from redis import Redis
 
 from reconciler.core.errors import Unavailable
 from reconciler.dev.process import LOOPBACK, stop
-from reconciler.edge.limits import Algorithm, Ban, Check, Limit, Rule, Verdict, capacity
+from reconciler.edge.limits import Algorithm, Ban, Limit, Rule, Verdict, capacity
 from reconciler.edge.memory_limits import MemoryCounters
 from reconciler.edge.redis_limits import RedisCounters
 from reconciler.edge.redis_line import RedisLine, packed
 
-from .limited import SECOND, Clock, bans, buckets, checks, rule_of, steps, windows
+from .limited import SECOND, Clock, bans, buckets, check, checks, rule_of, steps, windows
 from .redis_server import PROGRAMS, RedisServer, start_redis
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ def test_every_ban_is_the_same_as_in_memory(server: RedisServer, ban: Ban, histo
                 await memory.prove(ban, b"k")
             elif what == "strike":
                 assert await counters.strike(ban, b"k", jitter) == await memory.strike(ban, b"k", jitter)
-            asked = [Check(ban, b"k")]
+            asked = [check(ban, b"k")]
             assert list(await counters.take(asked)) == list(await memory.take(asked))
 
     run(counters_at(server.url, clock), compare)
@@ -161,7 +161,7 @@ def test_garbage_in_a_key_opens_no_door_and_closes_none_for_good(server: RedisSe
         if isinstance(rule, Ban):
             await counters.strike(rule, b"k", 0)
         else:
-            await counters.take([Check(rule, b"k")])
+            await counters.take([check(rule, b"k")])
         with Redis.from_url(server.url) as client:
             (key,) = [key for key in client.scan_iter() if b"replicas" not in key]
             client.delete(key)
@@ -171,11 +171,11 @@ def test_garbage_in_a_key_opens_no_door_and_closes_none_for_good(server: RedisSe
                 client.hset(key, "1", "2")
             else:
                 client.set(key, garbage)
-        (refused,) = await counters.take([Check(rule, b"k")])
+        (refused,) = await counters.take([check(rule, b"k")])
         assert not refused.admitted
         assert refused.after <= 60 * SECOND
         clock.now += refused.after
-        (again,) = await counters.take([Check(rule, b"k")])
+        (again,) = await counters.take([check(rule, b"k")])
         assert again.admitted
 
     with Redis.from_url(server.url) as client:
@@ -188,7 +188,7 @@ def test_replicas_admit_exactly_the_limit_together(server: RedisServer) -> None:
     prefix = f"{{{next(_numbers)}}}"
 
     async def hammer(counters: RedisCounters) -> int:
-        answers = await asyncio.gather(*(counters.take([Check(rule, b"k")]) for _ in range(30)))
+        answers = await asyncio.gather(*(counters.take([check(rule, b"k")]) for _ in range(30)))
         return sum(verdict.admitted for (verdict,) in answers)
 
     async def together() -> tuple[int, int]:
@@ -224,7 +224,7 @@ def test_commands_are_one_round_trip_and_the_script_is_sent_again_when_the_serve
 async def admitted(counters: RedisCounters, rule: Rule, times: int) -> int:
     verdicts: list[Verdict] = []
     for _ in range(times):
-        verdicts += await counters.take([Check(rule, b"k")])
+        verdicts += await counters.take([check(rule, b"k")])
     return sum(verdict.admitted for verdict in verdicts)
 
 
@@ -264,7 +264,7 @@ def test_replica_admits_its_share_while_the_server_is(own: RedisServer, way: str
         await counters.strike(ban, b"x", 0)
         assert not (await counters.strike(ban, b"x", 0)).admitted
         await counters.prove(ban, b"x")
-        assert (await counters.take([Check(ban, b"x")]))[0].admitted
+        assert (await counters.take([check(ban, b"x")]))[0].admitted
 
     run(counters_at(own.url), use)
     assert [record.getMessage() for record in caplog.records if "by each of" in record.getMessage()], "said once, in words"
