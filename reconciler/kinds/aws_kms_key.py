@@ -25,6 +25,8 @@ from reconciler.core.values import StringMap, Text, canonical_json
 YEAR = 365
 """Days between rotations, unless said otherwise."""
 _TAGS = TagCalls("kms", "tag_resource", "untag_resource", "TagKey", "TagValue")
+MEANT_FOR = "reconciler_alias"
+"""The tag of a key that is being made, until it has its alias. Killed in between, a run leaves a key that the next one finds by it."""
 
 
 class KmsKeySpec(Spec):
@@ -81,12 +83,13 @@ def _read_key(client: AwsClient, about: Mapping[str, Any]) -> Live[KmsKeySpec]:
     key = about["KeyId"]
     policy = canonical_document(client.call("kms", "get_key_policy", KeyId=key, PolicyName="default")["Policy"])
     rotating, period = _rotation(client, about)
+    tags = tags_of(client.pages("kms", "list_resource_tags", "Tags", KeyId=key), "TagKey", "TagValue")
     spec = KmsKeySpec(
         description=about.get("Description", ""),
         policy={} if policy == default_policy(about["AWSAccountId"]) else policy,
         rotation=rotating,
         rotation_period_days=period,
-        tags=tags_of(client.pages("kms", "list_resource_tags", "Tags", KeyId=key), "TagKey", "TagValue"),
+        tags={name: text for name, text in tags.items() if name != MEANT_FOR},
     )
     return Live(spec, attributes={"arn": about["Arn"], "id": key})
 
@@ -125,9 +128,8 @@ def _create(client: AwsClient, alias: str, spec: KmsKeySpec) -> None:
 
 
 def _create_anew(client: AwsClient, alias: str, spec: KmsKeySpec) -> None:
-    policy = {"Policy": canonical_json(spec.policy)} if spec.policy else {}
-    tags = pairs_of(spec.tags, "TagKey", "TagValue")
-    key = client.change("kms", "create_key", Description=spec.description, Tags=tags, **policy)["KeyMetadata"]["KeyId"]
+    found = _begun(client, alias)
+    key = found or _new_key(client, alias, spec)
     try:
         client.change("kms", "create_alias", AliasName=alias, TargetKeyId=key)
     except BackendError as error:
@@ -135,7 +137,32 @@ def _create_anew(client: AwsClient, alias: str, spec: KmsKeySpec) -> None:
         if not isinstance(error, Unavailable):
             client.change("kms", "schedule_key_deletion", KeyId=key, PendingWindowInDays=7)
         raise
-    walk(client, _rotating(key, KmsKeySpec(), spec))
+    if found:
+        before = _read_key(client, client.call("kms", "describe_key", KeyId=key)["KeyMetadata"]).spec
+        walk(client, steps(key, before, spec, default_policy(client.account)))
+    else:
+        walk(client, _rotating(key, KmsKeySpec(), spec))
+    client.change("kms", "untag_resource", KeyId=key, TagKeys=[MEANT_FOR])
+
+
+def _new_key(client: AwsClient, alias: str, spec: KmsKeySpec) -> str:
+    policy = {"Policy": canonical_json(spec.policy)} if spec.policy else {}
+    tags = pairs_of({**spec.tags, MEANT_FOR: alias}, "TagKey", "TagValue")
+    key: str = client.change("kms", "create_key", Description=spec.description, Tags=tags, **policy)["KeyMetadata"]["KeyId"]
+    return key
+
+
+def _begun(client: AwsClient, alias: str) -> str:
+    """The key that a run made for this alias before it was killed; empty where there is none, or the login may not look."""
+    meant = [{"Key": MEANT_FOR, "Values": [alias]}]
+    tagged = client.pages(
+        "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=meant, ResourceTypeFilters=["kms:key"]
+    )
+    try:
+        keys = [about["KeyId"] for one in tagged if (about := _describe(client, one["ResourceARN"])) and not _waits_for_deletion(about)]
+    except Denied:
+        return ""
+    return min(keys, default="")
 
 
 def steps(key: str, before: KmsKeySpec, after: KmsKeySpec, default: Mapping[str, object]) -> list[Step]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reconciler.backends.aws.client import AwsClient
 from reconciler.core.address import Address
 from reconciler.core.change import Action, Change
-from reconciler.core.errors import Conflict, Denied
+from reconciler.core.errors import Conflict, Denied, LeaseLost
 from reconciler.core.kind import AnyKind, Gap, Names, Reading
 from reconciler.core.secret import Secret
 from reconciler.kinds import KINDS
@@ -129,6 +129,35 @@ def test_an_alias_whose_key_waits_for_deletion_is_absent_and_gets_the_same_key_b
     about = aws.call("kms", "describe_key", KeyId="alias/x")["KeyMetadata"]
     assert (about["KeyId"], about["KeyState"], about["Description"]) == (key, "Enabled", "new")
     assert look(aws, KEY, "alias/x").rotation
+
+
+@pytest.mark.parametrize("sent", [1, 2, 3], ids=["without its alias", "without rotation", "with its mark"])
+def test_a_key_whose_making_was_cut_short_is_found_again(moto: str, aws: AwsClient, sent: int) -> None:
+    left = iter([None] * sent)
+
+    def cut(_seconds: float) -> None:
+        try:
+            next(left)
+        except StopIteration:
+            raise LeaseLost("cut") from None
+
+    spec = {"description": "orders", "tags": {"team": "a"}, "rotation": True}
+    with pytest.raises(LeaseLost):
+        put(AwsClient("us-east-1", endpoint_url=moto, gate=cut), KEY, "alias/x", None, spec)
+    found = look(aws, KEY, "alias/x")
+    if found is None:
+        put(aws, KEY, "alias/x", None, {**spec, "description": "orders, again"})
+    else:
+        put(aws, KEY, "alias/x", found.model_dump(), {**spec, "description": "orders, again"})
+    made = look(aws, KEY, "alias/x")
+    assert (made.description, made.tags, made.rotation) == ("orders, again", {"team": "a"}, True)
+    assert len(list(aws.pages("kms", "list_keys", "Keys"))) == 1
+
+
+def test_a_key_that_was_made_bears_no_mark(aws: AwsClient) -> None:
+    put(aws, KEY, "alias/x", None, {"tags": {"team": "a"}})
+    key = aws.call("kms", "describe_key", KeyId="alias/x")["KeyMetadata"]["KeyId"]
+    assert [tag["TagKey"] for tag in aws.pages("kms", "list_resource_tags", "Tags", KeyId=key)] == ["team"]
 
 
 def test_a_key_without_a_policy_has_the_default_one_and_drift_from_it_is_seen(aws: AwsClient) -> None:
