@@ -16,11 +16,15 @@ Access = Literal["public", "protected"]
 R = TypeVar("R")
 
 _PATH_MATCHERS = ("starlette.routing", "fastapi.routing")
+_INCLUDED = "effective_candidates"
 _MARKS = "reconciler_marks"  # an attribute of the route object
 
 
 class Routed(Protocol):
-    """A route, mount or websocket as Starlette and FastAPI have them. Mounts have `routes` too, which may be empty."""
+    """A route, mount or websocket as Starlette and FastAPI have them. Mounts have `routes` too, which may be empty.
+
+    FastAPI keeps an included router as one route without a path, whose `effective_candidates` stand for routes of it.
+    """
 
     def matches(self, scope: Any, /) -> tuple[Enum, MutableMapping[str, Any]]: ...
 
@@ -59,28 +63,53 @@ class RouteClass(NamedTuple):
 UNKNOWN = RouteClass("", "protected")
 
 
-def classes_of(routes: Iterable[Routed], declared: Mapping[str, Mark]) -> dict[int, RouteClass]:
-    """The class of each route by its `id`, those in mounts too. Raises Invalid for every route without one or with both at once.
+Chain = tuple[Routed, ...]
+"""A route behind the mounts that lead to it: one object can be in two mounts, for different people."""
+
+
+class Classes:
+    """The class of each route, known by identity. The routes are kept, so that no other can come to have the identity of one."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, ...], tuple[Chain, RouteClass]] = {}
+
+    def add(self, chain: Chain, found: RouteClass) -> None:
+        self._found[tuple(map(id, chain))] = (chain, found)
+
+    def of(self, chain: Chain) -> RouteClass:
+        """One that was added after the start has no class, and is as good as none."""
+        known = self._found.get(tuple(map(id, chain)))
+        return known[1] if known else UNKNOWN
+
+
+def classes_of(routes: Iterable[Routed], declared: Mapping[str, Mark]) -> Classes:
+    """Classify all. Raises Invalid for every route without a class or with both at once.
 
     `declared`: marks by path; one holds for what is below its path too, unless something nearer is declared.
     """
-    found: dict[int, RouteClass] = {}
-    problems = list(_classify(routes, declared, UNKNOWN._replace(access="public"), found))
+    found = Classes()
+    problems = list(_Walk(declared, found).all(routes, (), UNKNOWN._replace(access="public")))
     if problems:
         raise Invalid(problems)
     return found
 
 
-def _classify(
-    routes: Iterable[Routed], declared: Mapping[str, Mark], within: RouteClass, found: dict[int, RouteClass]
-) -> Iterator[Problem]:
-    for route in routes:
-        own = getattr(route, "path", None)
-        if own is None:
-            yield Problem("", type(route).__name__, "is chosen by something else than a path, and cannot be classified")
-            continue
-        path = within.path + own
-        marks = (*_marks(route), *_declared(path, declared))
+class _Walk(NamedTuple):
+    declared: Mapping[str, Mark]
+    found: Classes
+
+    def all(self, routes: Iterable[Routed], chain: Chain, within: RouteClass) -> Iterator[Problem]:
+        for route in routes:
+            own = getattr(_itself(route), "path", None)
+            if hasattr(route, _INCLUDED):
+                yield from self.all(children(route), (*chain, route), within)
+            elif own is None:
+                yield Problem("", type(route).__name__, "is chosen by something else than a path, and cannot be classified")
+            else:
+                yield from self._one(route, within.path + own, chain, within)
+
+    def _one(self, route: Routed, path: str, chain: Chain, within: RouteClass) -> Iterator[Problem]:
+        marks = (*_marks(route), *_declared(path, self.declared))
         accesses = {mark.access for mark in marks}
         if not accesses:
             yield Problem("", path, "carries neither PUBLIC nor PROTECTED", "mark the route, or declare it")
@@ -91,17 +120,25 @@ def _classify(
         else:
             whose = (*within.whose, *(_pattern(mark.principals) for mark in marks if mark.principals))
             one = RouteClass(path, accesses.pop(), whose)
-            found[id(route)] = one
-            yield from _classify(children(route), declared, one, found)
+            self.found.add((*chain, route), one)
+            yield from self.all(children(route), (*chain, route), one)
 
 
 def children(route: Routed) -> Sequence[Routed]:
-    """The routes of a mount whose application has some."""
-    return getattr(route, "routes", None) or ()
+    """The routes of a mount whose application has some, or of an included router."""
+    if (included := getattr(route, _INCLUDED, None)) is not None:
+        inner: Sequence[Routed] = included()
+        return inner
+    return getattr(_itself(route), "routes", None) or ()
+
+
+def _itself(route: Routed) -> object:
+    """The route with its whole path, where FastAPI has one that stands for another."""
+    return getattr(route, "starlette_route", None) or route
 
 
 def _marks(route: object) -> tuple[Mark, ...]:
-    marks: tuple[Mark, ...] = getattr(route, _MARKS, ())
+    marks: tuple[Mark, ...] = getattr(getattr(route, "original_route", route), _MARKS, ())
     return marks
 
 
@@ -115,16 +152,21 @@ def _pattern(principals: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(one).replace(r"\*", ".*") for one in principals), re.DOTALL)
 
 
-def route_of(routes: Iterable[Routed], scope: Scope) -> Routed | None:
-    """The route that an application with these routes will take, as its router chooses: the first that matches whole, else in part."""
-    partial = None
+def chain_of(routes: Iterable[Routed], scope: Scope) -> Chain:
+    """The route that an application with these routes will take, as its router chooses: the first that matches whole, else in part.
+
+    Empty where none does.
+    """
+    partial: Chain = ()
     for route in routes:
         match, child = route.matches(scope)
-        if match.name == "FULL":
+        if match.name == "FULL" or (match.name == "PARTIAL" and not partial):
             inner = children(route)
-            return route_of(inner, {**scope, **child}) if inner else route
-        if match.name == "PARTIAL" and partial is None:
-            partial = route
+            behind = chain_of(inner, {**scope, **child}) if inner else ()
+            found = (route, *behind) if behind or not inner else ()
+            if match.name == "FULL":
+                return found
+            partial = found
     return partial
 
 

@@ -19,7 +19,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from .access import UNKNOWN, Mark, RouteClass, Routed, by_path_alone, classes_of, route_of
+from .access import UNKNOWN, Mark, RouteClass, Routed, by_path_alone, chain_of, classes_of
 from .asgi import App, Headers, Receive, Scope, Send, refuse
 from .blocked import Blocked, Observe, log_blocked
 from .scope import PEER, PRINCIPAL, ROUTE, Principal
@@ -83,9 +83,7 @@ class ClassifiedRoutes:
     def _found(self, scope: Scope, key: Asked) -> RouteClass:
         if _ODD.search(scope["path"]):
             return UNKNOWN
-        route = route_of(self._app.routes, scope)
-        # One that was added after the start has no class, and is as good as none.
-        found = self._classes.get(id(route), UNKNOWN)
+        found = self._classes.of(chain_of(self._app.routes, scope))
         if self._lasting and len(scope["path"]) <= LONGEST_KNOWN:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()

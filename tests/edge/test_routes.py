@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -184,6 +185,15 @@ def test_a_route_without_a_class_or_with_both_is_no_start() -> None:
     assert "/b:" in both, "everything at once"
 
 
+def test_a_route_in_two_mounts_is_for_whom_each_is() -> None:
+    shared = PROTECTED(Route("/page", endpoint))
+    mounts = [PROTECTED.by("vault:admin/*")(Mount("/admin", routes=[shared])), PROTECTED(Mount("/all", routes=[shared]))]
+    for routes in (mounts, mounts[::-1]):
+        with served(ClassifiedRoutes(Router(routes=routes), around=As)) as server:
+            guest = "X-Test-Principal: guest/1"
+            assert (server.ask("/admin/page", guest).status, server.ask("/all/page", guest).status) == (403, 200)
+
+
 def test_a_function_behind_two_routes_has_two_classes() -> None:
     app = ClassifiedRoutes(Router(routes=[PUBLIC(Route("/open", endpoint)), PROTECTED(Route("/closed", endpoint))]))
     with served(app) as server:
@@ -247,6 +257,81 @@ def test_strangers_fill_no_memory_with_paths() -> None:
     assert len(classified._known) <= MOST_KNOWN
     assert sum(len(key[3]) for key in classified._known) < 100_000
     assert entered == []
+
+
+async def fine() -> str:
+    entered.append("fine")
+    return "fine"
+
+
+def fast() -> FastAPI:
+    """With routers in routers, a mount, and one router under two prefixes."""
+    inner, outer = APIRouter(prefix="/inner"), APIRouter(prefix="/v1")
+
+    @inner.get("/{number}")
+    async def numbered(number: int) -> int:
+        entered.append(f"number {number}")
+        return number
+
+    @inner.get("/open/page")
+    async def page() -> str:
+        entered.append("page")
+        return "page"
+
+    outer.include_router(inner)
+    outer.routes.append(Mount("/mounted", routes=[PROTECTED(Route("/page", endpoint))]))
+    PROTECTED(outer.routes[-1])
+    PROTECTED(inner.routes[0])
+    PUBLIC(inner.routes[1])
+    app = FastAPI(openapi_url=None)
+    app.include_router(outer)
+    app.include_router(outer, prefix="/again")
+    return app
+
+
+def test_services_of_fastapi_are_classified_too() -> None:
+    entered.clear()
+    with served(ClassifiedRoutes(fast(), around=As)) as server:
+        for prefix in ("/v1", "/again/v1"):
+            # A mount does not have the prefix of the router that it is put into, but of where that is included.
+            protected = (f"{prefix}/inner/7", f"{prefix.removesuffix('/v1')}/mounted/page")
+            answers = {
+                one: server.ask(one.path, *one.headers, method=one.method).status
+                for path in protected
+                for one in attempts(path, server.port, f"{prefix}/inner/open/page")
+            }
+            assert {one: status for one, status in answers.items() if not 400 <= status < 500} == {}
+            assert entered == []
+            assert server.ask(f"{prefix}/inner/open/page").status == 200
+            assert [server.ask(path, "X-Test-Principal: ann/1").status for path in protected] == [200, 200]
+            assert server.ask(f"{prefix}/inner/x", "X-Test-Principal: ann/1").status == 422
+            assert server.ask(f"{prefix}/inner/7/", "X-Test-Principal: ann/1").status == 404
+            entered.clear()
+
+
+def test_a_service_of_fastapi_does_not_start_with_a_route_without_a_class() -> None:
+    app = FastAPI()
+    router = APIRouter(prefix="/v1")
+    router.add_api_route("/orders", fine)
+    app.include_router(router)
+    with pytest.raises(Invalid) as caught:
+        ClassifiedRoutes(app)
+    assert {str(problem).partition(":")[0] for problem in caught.value.problems} == {
+        *("/v1/orders", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
+    }
+
+
+def test_a_router_that_grows_later_is_shut() -> None:
+    entered.clear()
+    app, router = FastAPI(openapi_url=None), APIRouter(prefix="/v1")
+    router.add_api_route("/page", fine)
+    PUBLIC(router.routes[0])
+    app.include_router(router)
+    classified = ClassifiedRoutes(app)
+    router.add_api_route("/late", fine)
+    PUBLIC(router.routes[1])
+    with served(classified) as server:
+        assert server.ask("/v1/late").status == 401
 
 
 def test_the_class_is_enforced_last_and_known_first() -> None:
