@@ -99,7 +99,8 @@ def print_secret(path: str, found: Mapping[str, str], key: str | None, show: boo
 
 
 def _agreed(path: str) -> bool:
-    return sys.stdin.isatty() and click.confirm(f"Show {path} on this terminal?", default=False, err=True)
+    asked = sys.stdin.isatty() and sys.stderr.isatty()  # the question is shown on the second
+    return asked and click.confirm(f"Show {path} on this terminal?", default=False, err=True)
 
 
 def wanted(text: str) -> Wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -136,6 +137,16 @@ class Stores(BaseModel):
         """The stores in their order; those that `order` leaves out come last."""
         there: list[Name] = [name for name in ("vault", "aws", "files") if getattr(self, name) is not None]
         return (*self.order, *(name for name in there if name not in self.order))
+
+    def instances(self) -> Iterator[tuple[str, str]]:
+        """The backend and the name of every instance that a store or a slot is in."""
+        for backend, place in (("vault", self.vault), ("aws", self.aws)):
+            if place is not None:
+                yield backend, place.instance
+        for slot in self.files.slots if self.files else ():
+            for backend, key in (("vault", slot.transit), ("aws", slot.kms)):
+                if key is not None:
+                    yield backend, key.instance
 
     @property
     def reading(self) -> tuple[Name, ...]:

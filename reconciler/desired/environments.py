@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, ValidationInfo, field_validator, model_validator
 
 from reconciler.core.auditing import Auditing
 from reconciler.core.auth import Auth
@@ -96,7 +96,9 @@ class Forge(BaseModel):
     type: Literal["github", "gitlab"]
     api: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$", description="default: https://api.github.com, https://gitlab.com")] = ""
     token: Secret | None = None
-    repository: Annotated[str, Field(pattern=r"^([\w.-]+(/[\w.-]+)+)?$", description="OWNER/NAME; default: as the clone's origin says")] = ""
+    repository: Annotated[str, Field(pattern=r"^([\w.-]+(/[\w.-]+)+)?$", description="OWNER/NAME; default: as the clone's origin says")] = (
+        ""
+    )
     people: Annotated[
         StringSet,
         Field(description="who may write `/reconcile` in comments; default: who may push, and who maintains for apply and rollback"),
@@ -152,6 +154,14 @@ class Environment(BaseModel):
         for name in given:
             if not _IDENTIFIER.fullmatch(name) or name in RESERVED:
                 raise ValueError(f"`{name}` cannot be the name of a variable (write letters, digits and _; not a word of the language)")
+        return given
+
+    @field_validator("stores")
+    @classmethod
+    def _declared_instances(cls, given: Stores, others: ValidationInfo) -> Stores:
+        for backend, name in given.instances():
+            if name not in others.data.get(backend, (name,)):
+                raise ValueError(f"names the {backend} instance {name}, which is not declared")
         return given
 
     @field_validator("secret_env")

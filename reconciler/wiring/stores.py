@@ -38,7 +38,7 @@ _LOADED_LATE = {
 
 def secret_client(settings: Settings) -> SecretClient:
     """A client of the stores that the environment's file declares, as it lies on the disk. Nothing is sent yet."""
-    return secret_client_of(settings, _environment(settings))
+    return secret_client_of(settings, environment_on_disk(settings))
 
 
 def secret_client_of(settings: Settings, environment: Environment) -> SecretClient:
@@ -118,7 +118,7 @@ def encrypted_files(settings: Settings) -> Iterator[FileStore]:
     """The encrypted store, for work on its keyring."""
     from reconciler.secrets.file_store import FileStore
 
-    environment = _environment(settings)
+    environment = environment_on_disk(settings)
     clients = pool(settings, environment)
     try:
         store = store_of(settings, environment, clients, "files")
@@ -141,8 +141,6 @@ def store_of(settings: Settings, environment: Environment, clients: ClientPool, 
         case declared.VaultPlace():
             from reconciler.secrets.kv_store import KvStore
 
-            if not clients.has("vault", place.instance):
-                raise Usage(f"the environment {environment.name} declares no vault instance {place.instance}")
             # Made when it is asked: where no address is set, the other stores may still answer.
             return KvStore(name, partial(clients.vault, place.instance, gated=False), place.mount)
         case declared.AwsPlace():
@@ -161,7 +159,7 @@ def store_of(settings: Settings, environment: Environment, clients: ClientPool, 
     )
 
 
-def _environment(settings: Settings) -> Environment:
+def environment_on_disk(settings: Settings) -> Environment:
     """As it lies on the disk: a service that reads secrets has the environment's file, and neither git nor a repository."""
     folder = (settings.repo / ENVIRONMENTS).resolve()
     files: dict[str, bytes] = {}

@@ -329,14 +329,6 @@ def test_store_without_an_address_or_a_login_here_is_left_for_the_next(shop: Sit
     assert shop.run("secret", "get", "a").out == "x\n"
 
 
-def test_store_of_an_instance_that_is_not_declared_is_a_mistake_and_not_left(shop: Site) -> None:
-    shop.write("desired-state/environments/dev.yaml", ENVIRONMENT.format(order="aws, vault", write="primary").replace("{{", "{"))
-    file = shop.repo / "desired-state/environments/dev.yaml"
-    file.write_text(file.read_text().replace("{mount: genesis}", "{mount: genesis, instance: eu}"))
-    ran = shop.run("secret", "get", "a")
-    assert (ran.code, "declares no vault instance eu" in ran.err) == (2, True)
-
-
 def test_list_with_a_store_that_is_down_says_so_and_exits_1(shop: Site) -> None:
     shop.run("secret", "put", "a", "value=x", "--store", "aws")
     ran = shop.run("secret", "list", VAULT_ADDR="http://127.0.0.1:1")
@@ -382,6 +374,10 @@ def test_environment_without_stores_says_what_to_write(site: Site) -> None:
     [
         ("{vualt: {mount: x}}", "vault"),
         ("{vault: {mount: x}, order: [aws]}", "`order` names aws, which is not declared"),
+        ("{vault: {mount: x, instance: eu}}", "names the vault instance eu, which is not declared"),
+        ("{aws: {instance: eu}}", "names the aws instance eu, which is not declared"),
+        ("{files: {path: x, slots: [{transit: {instance: eu, key: x}}]}}", "names the vault instance eu"),
+        ("{files: {path: x, slots: [{kms: {instance: eu, key: x}}]}}", "names the aws instance eu"),
         ("{files: {path: x, slots: []}}", "slots"),
         ("{files: {path: x, slots: [{}]}}", "a slot is one of"),
         ("{files: {path: x, slots: [{passphrase: hunter2}]}}", "must be a reference"),
