@@ -11,7 +11,7 @@ from reconciler.core.errors import Unavailable
 from reconciler.edge.replay import Claim, LocalReplayMemory, ReplayMemory
 
 from .memories import Run, in_redis
-from .senders import SECRET, github, github_sha1, gitlab_token, now, standard
+from .senders import SECRET, SENDERS, github, github_sha1, gitlab_token, now, standard
 from .stand import Stand, stand
 
 
@@ -34,6 +34,7 @@ def duplicates(it: Stand, body: bytes, *headers: dict[bytes, bytes]) -> list[byt
     return [it.post(body, one).body for one in headers]
 
 
+BOTH = replace(SENDERS["github"].endpoint, algorithms=("sha1", "sha256"))
 ACCEPTED, DUPLICATE = b'{"status": "accepted"}', b'{"status": "duplicate"}'
 
 
@@ -54,10 +55,16 @@ def test_somebody_elses_use_of_a_real_delivery_id_does_not_stop_the_real_one() -
 
 
 def test_the_other_of_two_signatures_does_not_make_a_new_delivery() -> None:
-    it = stand("github", replace(stand("github").sender.endpoint, algorithms=("sha1", "sha256")))
+    it = stand("github", BOTH)
     body = it.sender.body
     strong, weak = github(body, SECRET, 0), github_sha1(body, SECRET, 0)
     assert duplicates(it, body, weak, strong, {**weak, **strong}) == [ACCEPTED, DUPLICATE, DUPLICATE]
+
+
+def test_a_weaker_algorithm_that_is_declared_later_makes_no_old_delivery_new() -> None:
+    before = stand("github")
+    after = stand("github", BOTH, memory=before.memory)
+    assert [it.post(*it.signed()).body for it in (before, after)] == [ACCEPTED, DUPLICATE]
 
 
 def test_a_standard_webhook_that_is_tried_again_later_is_a_duplicate() -> None:

@@ -121,6 +121,12 @@ def test_sha1_proves_nothing_where_sha256_is_declared() -> None:
     assert refused(it, it.sender.body, {**sha1, b"x-hub-signature-256": sha1[b"x-hub-signature"]})
 
 
+def test_an_algorithm_is_believed_in_its_own_header_alone() -> None:
+    it = stand("github", replace(SENDERS["github"].endpoint, algorithms=("sha256", "sha1")))
+    body, headers = it.signed()
+    assert refused(it, body, {b"x-github-event": b"push", b"x-hub-signature": headers[b"x-hub-signature-256"]})
+
+
 def test_the_scheme_is_never_taken_from_a_header() -> None:
     for other in SENDERS:
         it = stand("github")
