@@ -77,11 +77,15 @@ def _run(settings: Settings, wanted: Wanted, dry_run: bool, metrics: Path | None
             found = outlook(rotation, wanted)
             say_json([one._asdict() for one in found]) if output == "json" else say(outlook_text(found), settings)
             return 0
-        done = rotated(rotation, wanted, lambda line: click.echo(line, err=True))
+        done, stopped = rotated(rotation, wanted, lambda line: click.echo(line, err=True))
         say_json(rotated_json(done)) if output == "json" else say(rotated_text(done), settings)
         if metrics:
             save_metrics(rotation, done, metrics)
-    return 1 if any(one.error for one in done) else 5 if any(one.trouble for one in done) else 0
+    if any(one.error for one in done):
+        return 1
+    if any(one.failed or (stopped and one.moves) for one in done):
+        return 5
+    return 130 if stopped else 0
 
 
 @rotate.command()

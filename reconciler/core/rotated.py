@@ -12,23 +12,35 @@ class Rotated:
 
     path: str
     phase: str = "IDLE"
-    began: str = "IDLE"
     waits: str = ""
     until: int | None = None
     """Epoch seconds; None where something else than time is waited for."""
+    queued: bool = False
+    """It is due, and waits for its turn."""
     error: str = ""
     trouble: str = ""
     """Why a rotation was rolled back, aborted or given up."""
     moves: int = 0
     seconds: float = 0.0
+    """How long this run worked on it."""
     rotated: bool = False
     """A rotation came to its end."""
     promoted: bool = False
     """Readers get a new value."""
-    leaked: bool = False
-    """It was asked for because something leaked."""
+    alarm: bool = False
+    """Something leaked, by what was asked for or by what is on record."""
+    exposed: bool = False
+    """What leaked is still good, or not known to be refused."""
     refused: bool | None = None
     """Whether the target was seen to refuse what leaked; None where nobody can be asked."""
+    took: float = 0.0
+    """Seconds from the alarm to that."""
+
+
+    @property
+    def failed(self) -> bool:
+        """Whether a person has to look."""
+        return bool(self.trouble) or self.exposed
 
 
 class Outlook(NamedTuple):

@@ -52,11 +52,12 @@ def _share(path: str) -> float:
     return int.from_bytes(hashlib.sha256(path.encode()).digest()[:4]) / 2**32
 
 
-def admitted(candidates: Iterable[Candidate], caps: Caps) -> Iterator[Candidate]:
-    """Those that may go on or begin now: the active ones, then the longest overdue, as far as the caps allow."""
+def admitted(candidates: Iterable[Candidate], caps: Caps, under_way: Iterable[Candidate] = ()) -> Iterator[Candidate]:
+    """Those that may go on or begin now: the active ones, then the longest overdue, as far as the caps allow beside others."""
     ordered = sorted(candidates, key=lambda one: (not one.active, one.at, one.path))
-    stores: Counter[str] = Counter()
-    targets: Counter[str] = Counter()
+    others = list(under_way)
+    stores = Counter(one.store for one in others)
+    targets = Counter(one.target for one in others if one.target)
     for one in ordered:
         full = stores.total() >= caps.overall or stores[one.store] >= caps.store or (one.target and targets[one.target] >= caps.target)
         if one.active or not full:

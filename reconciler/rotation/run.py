@@ -20,6 +20,7 @@ SAVED_BY_LOOKING = (Unavailable, Conflict, Fenced)
 class Stepped(NamedTuple):
     """What one pass came to."""
 
+    before: State
     state: State
     action: Action
     error: str = ""
@@ -37,7 +38,7 @@ def one_pass(job: Job, memory: Memory, asked: Asked | None = None) -> Stepped:
     seen = observe(job, state, memory, asked)
     action = decide(state, seen, int(job.clock()))
     if isinstance(action, Wait):
-        return Stepped(state, action)
+        return Stepped(state, state, action)
     return _audited(job, state, action, memory)
 
 
@@ -53,7 +54,7 @@ def _audited(job: Job, state: State, action: Action, memory: Memory) -> Stepped:
         after = _act(job, state, action)
     except SAVED_BY_LOOKING as error:
         job.recorder.outcome(intent, "unknown")
-        return Stepped(state, action, str(error))
+        return Stepped(state, state, action, str(error))
     except Definite as error:
         job.recorder.outcome(intent, "failed")
         return _gave_up(job, state, action, str(error))
@@ -62,18 +63,18 @@ def _audited(job: Job, state: State, action: Action, memory: Memory) -> Stepped:
         raise
     job.recorder.outcome(intent, "applied", phase=after.phase.value)
     memory.done.add((type(action).__name__, state.fence))
-    return Stepped(after, action)
+    return Stepped(state, after, action)
 
 
 def _gave_up(job: Job, state: State, action: Action, reason: str) -> Stepped:
     """What a target refused for certain changed nothing there: recording that is this pass' one mutation."""
     record = failed(state, reason)
     if record is None:
-        return Stepped(state, action, reason)
+        return Stepped(state, state, action, reason)
     try:
-        return Stepped(_record(job, state, record.state), record)
+        return Stepped(state, _record(job, state, record.state), record)
     except SAVED_BY_LOOKING as error:
-        return Stepped(state, record, str(error))
+        return Stepped(state, state, record, str(error))
 
 
 def _act(job: Job, state: State, action: Action) -> State:

@@ -18,9 +18,10 @@ from reconciler.rotation.job import Job
 from reconciler.rotation.metrics import exposition, write_metrics
 from reconciler.rotation.outlook import outlook_of
 from reconciler.rotation.people import adopt, hold, release
-from reconciler.rotation.rotate import Orders, Progress, rotate_all, rotate_one
+from reconciler.rotation.rotate import Orders, Progress, rotate_one
 from reconciler.rotation.seen import Asked
 from reconciler.rotation.status import standings
+from reconciler.rotation.turns import rotate_all
 
 from .rotation import Rotation, opened_for_rotation
 from .session import Session
@@ -39,7 +40,14 @@ class Wanted(NamedTuple):
     leaked: str = ""
 
 
-def rotated(rotation: Rotation, wanted: Wanted, tell: Callable[[str], None]) -> list[Rotated]:
+class Run(NamedTuple):
+    """What became of each secret, and whether somebody stopped the run."""
+
+    done: list[Rotated]
+    stopped: bool
+
+
+def rotated(rotation: Rotation, wanted: Wanted, tell: Callable[[str], None]) -> Run:
     """Rotate. What is done is told as it happens, a line a step."""
     if not rotation.settings.enabled:
         raise Refused(f"rotation is switched off in environment {rotation.environment} (`rotation: {{enabled: true}}` in its file)")
@@ -55,21 +63,20 @@ def rotated(rotation: Rotation, wanted: Wanted, tell: Callable[[str], None]) -> 
             told=lambda progress: tell(_line(progress)),
         )
         if wanted.path:
-            return [rotate_one(rotation.job(wanted.path), orders)]
-        return rotate_all(rotation.jobs, rotation.caps, orders, force=wanted.force)
+            return Run([rotate_one(rotation.job(wanted.path), orders)], stopping())
+        return Run(rotate_all(rotation.jobs, rotation.caps, orders, force=wanted.force), stopping())
 
 
 def asked(rotation: Rotation, wanted: Wanted) -> Asked | None:
     """The wish behind a command; None for the schedule's."""
     leaked = EVERYTHING if wanted.leaked == "all" else (wanted.leaked,) if wanted.leaked else ()
-    return Asked(rotation.actor, leaked) if wanted.path else None
+    return Asked(rotation.actor, leaked) if wanted.path or wanted.force else None
 
 
 def outlook(rotation: Rotation, wanted: Wanted) -> list[Outlook]:
     """What the next pass would do with each secret. Writes nothing."""
     jobs = [rotation.job(wanted.path)] if wanted.path else rotation.jobs
-    wish = asked(rotation, wanted) or (Asked(rotation.actor) if wanted.force else None)
-    return [outlook_of(job, wish) for job in jobs]
+    return [outlook_of(job, asked(rotation, wanted)) for job in jobs]
 
 
 def stands(rotation: Rotation) -> tuple[list[Standing], int]:

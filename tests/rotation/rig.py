@@ -14,7 +14,7 @@ from reconciler.rotation.policy import PolicySpec, SecretSpec
 from reconciler.rotation.rotate import still_asked
 from reconciler.rotation.run import Stepped, one_pass
 from reconciler.rotation.seen import Asked, Checks, Wait
-from reconciler.rotation.state import Kept, Phase, State
+from reconciler.rotation.state import Kept, State
 from reconciler.rotation.strategy import Strategy
 from reconciler.rotation.targets import Generate
 from reconciler.secrets.sources import random_text
@@ -147,10 +147,10 @@ class Rig:
 
     def settle(self, asked: Asked | None = None) -> State:
         """Pass after pass without faults until nothing can be done now."""
-        memory, phase = Memory(), Phase.IDLE
+        memory = Memory()
         for _ in range(PASSES):
             stepped = one_pass(self.unharmed, memory, asked)
-            asked, phase = still_asked(asked, phase, stepped), stepped.state.phase
+            asked = still_asked(asked, stepped)
             if isinstance(stepped.action, Wait):
                 return stepped.state
         raise AssertionError(f"it does not come to rest: {self.state().phase}")

@@ -200,7 +200,7 @@ def test_no_value_is_in_anything_that_is_said_or_kept(site: Site) -> None:
         said.append(site.run("rotate", *arguments))
     values.append(value(site))
     text = json.dumps([(one.out, one.err) for one in said])
-    text += "".join(file.read_text() for file in (site.repo / ".reconcile").rglob("*") if file.is_file())
+    text += "".join(file.read_text(errors="replace") for file in (site.repo / ".reconcile").rglob("*") if file.is_file())
     assert values[0] != values[1]
     assert not any(one in text for one in values)
 

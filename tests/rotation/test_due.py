@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from reconciler.backends.vault.client import VaultClient
 from reconciler.rotation.due import JITTER, Candidate, Caps, admitted, due
 from reconciler.rotation.job import Job
-from reconciler.rotation.rotate import Orders, Progress, rotate_all
+from reconciler.rotation.rotate import Orders, Progress
 from reconciler.rotation.state import Phase, State, sibling, write_state
+from reconciler.rotation.turns import rotate_all
 from reconciler.secrets.kv_store import KvStore
 from tests.rotation.rig import stored
 
