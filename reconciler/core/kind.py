@@ -6,8 +6,10 @@ Adding a kind is one file in `kinds/`, one line in `KINDS`, and an example in `d
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from .change import Change
@@ -167,7 +169,12 @@ class Kind(Generic[S, C]):
         object.__setattr__(self, "secrets", frozenset(name for name, shape in annotated if _holds_secret(shape.annotation)))
 
     def is_builtin(self, name: str) -> bool:
-        return any(fnmatch.fnmatchcase(name, glob) for glob in self.builtin)
+        return bool(self.builtin and _any_of(self.builtin).match(name))
+
+
+@cache
+def _any_of(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(fnmatch.translate, globs)))
 
 
 def _holds_secret(annotation: Any) -> bool:
