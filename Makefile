@@ -22,8 +22,7 @@ lint: $(STAMP)
 	$(BIN)/mypy reconciler tests
 
 bench: $(STAMP)
-	$(BIN)/python -m tests.bench
-	$(BIN)/python -m tests.bench.scale
+	@failed=0; for part in tests.bench tests.bench.scale; do $(BIN)/python -m $$part || failed=1; done; exit $$failed
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'

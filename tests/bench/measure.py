@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 class Measured(NamedTuple):
     seconds: float
+    cpu: float  # seconds, of the process itself
     megabytes: float
     code: int
     output: str
@@ -28,7 +29,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
     kilobytes = usage.ru_maxrss / 1024 if sys.platform == "darwin" else usage.ru_maxrss
-    return Measured(seconds, kilobytes / 1024, process.returncode, output)
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, kilobytes / 1024, process.returncode, output)
 
 
 def median_seconds(command: Sequence[str], environment: Mapping[str, str], cwd: Path, runs: int = 7) -> float:
