@@ -5,6 +5,8 @@ expects a version first writes the new one under a label of ours, which no reade
 the version it expects. Of two writers one move fails, and that is the conflict. Any refusal of the move is answered by
 looking where the label is: an earlier attempt of ours whose answer was lost may have moved it.
 
+A deleted secret takes no put: it is restored first, and until the put is done readers get what it had when it was deleted.
+
 AWS cannot destroy a version. One without any label is deprecated and later removed by AWS; here it counts as unreadable.
 """
 
