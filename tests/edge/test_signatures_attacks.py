@@ -289,6 +289,23 @@ def test_a_websocket_to_an_endpoint_is_closed() -> None:
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
+def test_a_body_that_breaks_off_is_no_body_even_where_it_is_signed_so_far() -> None:
+    it = stand("github")
+    body, headers = it.signed()
+    arriving: list[Message] = [{"type": "http.request", "body": body, "more_body": True}, {"type": "http.disconnect"}]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return arriving.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(it.app(request_scope(list(headers.items())), receive, send))
+    assert not it.inbox.receipts
+    assert (sent, it.notices) == ([], []), "there is nobody to answer, and nothing to tell of"
+
+
 def test_other_paths_pass_untouched() -> None:
     it = stand("github")
     untouched: list[Scope] = []
