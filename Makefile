@@ -5,7 +5,7 @@ BIN := .venv/bin
 SERVERS := .venv/.servers
 STAMP := .venv/.dev
 # Debian packages that tests need and wheels cannot bring; installed only on Debian, by root or in CI; elsewhere said aloud.
-SYSTEM_PACKAGES := softhsm2 prometheus
+SYSTEM_PACKAGES := softhsm2 prometheus chromium
 
 .PHONY: demo test bench lint system clean
 
@@ -21,6 +21,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check reconciler tests
 	$(BIN)/mypy reconciler tests
 
+# All of it runs to its end; a goal that is missed fails it then.
 bench: $(STAMP)
 	@failed=0; for part in tests.bench tests.bench.scale; do $(BIN)/python -m $$part || failed=1; done; exit $$failed
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from reconciler.core.values import visible
 
 from .markdown import LIMIT, escape
 
@@ -48,7 +51,7 @@ def fork_markdown(environment: str, commit: str, valid: bool, log: str) -> str:
 def outcome_markdown(environment: str, commit: str, title: str, answer: Mapping[str, Any] | None, log: str, fresh: str = "") -> str:
     """The comment after an apply. `fresh`: what the plan is now, where something has to be decided."""
     head = f"{apply_marker(environment)}digest={digest_in(fresh)} -->\n### {escape(title)} (`{environment}` at `{commit[:7]}`)\n"
-    body = "\n".join([head, *_outcomes(answer), *_refusals(answer), quoted(log)])
+    body = "\n".join([head, *_outcomes(answer), *_refusals(answer), "", quoted(log)])
     # The fresh plan last: it is what may be cut, and it stands without its marker, so that no apply takes it for the reviewed one.
     rest = fresh.partition("\n")[2]
     return f"{body}\n\n{rest}"[:LIMIT] if rest else body[:LIMIT]
@@ -85,6 +88,6 @@ def _refusals(answer: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def quoted(log: str) -> str:
-    """A log as indented text: it quotes the pull request, and indented it can end no fence and be no markup."""
-    clean = log.replace("\r", "").strip("\n")[:LOG_LIMIT]
-    return "\n".join(f"    {line}" for line in clean.split("\n")) if clean else ""
+    """A log as it is: it quotes the pull request, and as text of HTML it can end nothing and be no markup."""
+    clean = "\n".join(map(visible, log.replace("\r", "").strip("\n")[:LOG_LIMIT].split("\n")))
+    return f"<pre>\n{html.escape(clean, quote=False)}\n</pre>" if clean else ""

@@ -103,12 +103,12 @@ class Events:
         with self._database.transaction() as run:
             return bool(run("SELECT 1 FROM events WHERE key = %s", key))
 
-    def take(self) -> Claim | None:
-        """Claim the subject that has waited longest, with all its open events. None where nothing is due."""
+    def take(self, only: str = "") -> Claim | None:
+        """Claim the subject that has waited longest, with all its open events, or `only` that one. None where nothing is due."""
         token = secrets.token_hex(8)
         for _ in range(ATTEMPTS_AT_ONCE):
             with self._database.transaction() as run:
-                waiting = self._waiting(run)
+                waiting = self._waiting(run, only)
                 if not waiting:
                     return None
                 taken = run(
@@ -124,10 +124,13 @@ class Events:
                     return Claim(waiting, token, self._mark(run, waiting, token))
         return None
 
-    def _waiting(self, run: Transaction) -> str:
+    def _waiting(self, run: Transaction, only: str) -> str:
         found = run(
             "SELECT subject FROM events WHERE finished IS NULL AND due <= EPOCH() AND NOT EXISTS"
-            " (SELECT 1 FROM claims WHERE claims.subject = events.subject AND until > EPOCH()) ORDER BY due, id LIMIT 1"
+            " (SELECT 1 FROM claims WHERE claims.subject = events.subject AND until > EPOCH())"
+            " AND (%s = '' OR subject = %s) ORDER BY due, id LIMIT 1",
+            only,
+            only,
         )
         return str(found[0][0]) if found else ""
 

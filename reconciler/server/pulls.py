@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.errors import Unavailable
 from ..core.forge import Check, Forge, Pull, Verdict
 from ..report.forge import fork_markdown, no_plan_markdown, plan_marker
 from .events import Claim, News
 from .orders import Order, answered, new_orders
-from .ports import Planned, Ports
+from .ports import Done, Planned, Ports
 from .talk import Talk
 from .worker import Later
 
@@ -77,7 +78,7 @@ class PullLook:
 
     def _validate(self, forge: Forge, talk: Talk, pull: Pull, trusted: str) -> str:
         ports = self._ports
-        done = ports.commands.validate(pull.head)
+        done = self._checked(pull)
         valid = done.code == 0
         said = "valid" if valid else "not valid"
         verdict = Verdict.SUCCESS if valid else Verdict.FAILURE
@@ -85,6 +86,13 @@ class PullLook:
         forge.check(pull.head, Check(f"reconcile validate {ports.environment}", verdict, f"The desired state is {said}"))
         self._keep(pull, trusted, {"code": done.code, "digest": ""})
         return f"{pull.head[:7]} of a fork is {said}"
+
+    def _checked(self, pull: Pull) -> Done:
+        """What `validate` says. That it takes too long is said of the fork, and not tried again: it was made to."""
+        try:
+            return self._ports.commands.validate(pull.head)
+        except Unavailable as error:
+            return Done(1, None, str(error))
 
     def _planned(self, forge: Forge, talk: Talk, pull: Pull, trusted: str) -> str:
         ports = self._ports

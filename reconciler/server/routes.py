@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ..core.errors import BackendError, ReconcilerError
+from ..core.errors import ReconcilerError
 from ..edge.access import PROTECTED, PUBLIC
 from ..edge.asgi import App, Receive, Scope, Send
 from ..edge.scope import PRINCIPAL
@@ -63,7 +63,7 @@ def _endpoint(api: Api, operation: Operation, handle: Handle) -> Serve:
             answer: BaseModel = await handle(api, request)
         except Refused as refused:
             return _failed(refused.status, str(refused))
-        except BackendError:
+        except ReconcilerError:
             return _failed(503, "unavailable")
         return JSONResponse(answer.model_dump(mode="json"), status)
 

@@ -49,7 +49,7 @@ class Looked(NamedTuple):
 
 
 class Workers:
-    """`count` looks at once. `looks` by the first part of a subject."""
+    """`count` looks at once, of which one is kept free for the `urgent` subject. `looks` by the first part of a subject."""
 
     def __init__(
         self,
@@ -57,12 +57,14 @@ class Workers:
         looks: Mapping[str, Look],
         *,
         count: int = 2,
+        urgent: str = "branch",
         told: Callable[[Looked], None] = lambda _looked: None,
     ) -> None:
         self._events = events
         self._looks = looks
         self._told = told
         self._count = count
+        self._urgent = urgent
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -96,9 +98,7 @@ class Workers:
     def _dispatch(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()  # before it is looked for: what comes in between is seen in the next round
-            with self._lock:
-                full = len(self._active) >= self._count
-            claim = None if full else self._take()
+            claim = self._next()
             if claim is None:
                 self._wake.wait(POLL_SECONDS)
                 continue
@@ -108,9 +108,17 @@ class Workers:
             began = time.monotonic()
             self._pool.submit(look, claim).add_done_callback(partial(self._ended, claim, began))
 
-    def _take(self) -> Claim | None:
+    def _next(self) -> Claim | None:
+        """The last free place is for the urgent subject: pull requests may be many, and their plans long."""
+        with self._lock:
+            free = self._count - len(self._active)
+        if free <= 0:
+            return None
+        return self._take(self._urgent if free == 1 and self._count > 1 else "")
+
+    def _take(self, only: str) -> Claim | None:
         try:
-            return self._events.take()
+            return self._events.take(only)
         except Unavailable as error:
             log.warning("events: %s", error)
             return None

@@ -58,7 +58,8 @@ def opened(
         tree = repository.read(repository.resolve(commit)) if commit else repository.read_work_tree()
         # An empty name is one that a script lost: it must not mean to trust the work tree.
         trusted = repository.read(repository.resolve_trusted(trust_ref)) if trust_ref is not None else None
-        unsaved = bool(commit) and bool(repository.changes())
+        # A plan of a commit is about nothing else; an apply may have been meant for what is not committed yet.
+        unsaved = bool(commit) and purpose == "apply" and bool(repository.changes())
         environment = _environment(settings, tree, trusted)
         connecting = connected(settings, environment, purpose, tree.commit, progress, administrator=administrator)
         older = repository.read(repository.resolve(changed_since)) if changed_since is not None else None

@@ -6,6 +6,7 @@ It is opened anew when the environment's file at HEAD has changed, so that a mer
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -22,6 +23,8 @@ from .connect import connected
 from .health import probes, store_health
 from .stores import secret_client_of
 
+KNOWN_SECONDS = 2.0  # between looks at HEAD: git is a process each time, and strangers can make us ask
+
 
 class Backends:
     """Safe to use from many threads. Raises ReconcilerError where the environment's file is wrong: what was open stays open."""
@@ -30,6 +33,7 @@ class Backends:
         self._settings = settings
         self._lock = threading.Lock()
         self._commit = ""
+        self._looked = 0.0
         self._environment: Environment | None = None
         self._open = ExitStack()
         self._probes: Sequence[Probe] = ()
@@ -70,6 +74,9 @@ class Backends:
             self._open.close()
 
     def _fresh(self) -> Environment:
+        if self._environment is not None and time.monotonic() - self._looked < KNOWN_SECONDS:
+            return self._environment
+        self._looked = time.monotonic()
         repository = Repository(self._settings.repo)
         commit = repository.resolve("HEAD")
         if self._environment is None or commit != self._commit:

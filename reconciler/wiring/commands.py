@@ -10,6 +10,7 @@ Their output goes to files, not to pipes: if the server is killed, an apply goes
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -30,6 +31,8 @@ from . import opened_for_ledger
 MINUTE = 60.0
 PLAN_SECONDS = 20 * MINUTE
 APPLY_SECONDS = 60 * MINUTE
+VALIDATE_SECONDS = 1 * MINUTE  # strangers may write what is validated: templates that never end, or fill the memory
+VALIDATE_BYTES = 2 * 1024**3
 LOCK_SECONDS = 60  # beyond that the look is put off, so that it does not hold up a stop
 LOG_BYTES = 200_000
 POLL_SECONDS = 0.02
@@ -55,7 +58,7 @@ class ChildCommands:
         return Planned(code, out if plan else "", plan, log)
 
     def validate(self, commit: str) -> Done:
-        code, _out, log = self._run("validate", "--commit", commit)
+        code, _out, log = self._run("validate", "--commit", commit, seconds=VALIDATE_SECONDS, memory=VALIDATE_BYTES)
         return Done(code, None, log)
 
     def apply(self, commit: str, digest: str) -> Done:
@@ -95,8 +98,9 @@ class ChildCommands:
         code, out, log = self._run(*arguments, writes=writes)
         return Done(code, _json(out), log)
 
-    def _run(self, *arguments: str, writes: bool = False) -> tuple[int, str, str]:
+    def _run(self, *arguments: str, writes: bool = False, seconds: float = 0, memory: int = 0) -> tuple[int, str, str]:
         """The exit code, standard output and standard error of a command. Raises Stopped, Unavailable when it takes too long."""
+        seconds = seconds or (APPLY_SECONDS if writes else PLAN_SECONDS)
         settings = self._settings
         where = ["--repo", str(settings.repo), *(["--env", settings.environment] if settings.environment else [])]
         command = [sys.executable, "-m", "reconciler.cli.main", "--no-color", *where, *arguments]
@@ -107,7 +111,9 @@ class ChildCommands:
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=dict(settings.environ), start_new_session=True
             )
             try:
-                code = self._wait(child, APPLY_SECONDS if writes else PLAN_SECONDS, arguments[0], writes=writes)
+                if memory:
+                    resource.prlimit(child.pid, resource.RLIMIT_AS, (memory, memory))
+                code = self._wait(child, seconds, arguments[0], writes=writes)
             finally:
                 if not writes:
                     child.kill()
@@ -127,7 +133,7 @@ class ChildCommands:
             if not writes and self._stopping.is_set():
                 raise Stopped(f"{name} was cut off, since the server stops")
             if not writes and late:
-                raise Unavailable(f"{name} did not end within {seconds / MINUTE:.0f} minutes")
+                raise Unavailable(f"{name} did not end within {seconds:.0f} s")
             if not told and (late or self._hurrying.is_set()):
                 child.send_signal(signal.SIGTERM)  # what is under way is finished and recorded
                 told = True

@@ -66,6 +66,7 @@ class WebhookSecrets:
         self._stores = stores
         self._clock = clock
         self._kept: dict[str, tuple[float, tuple[TimedSecret, ...]]] = {}
+        self._asked: set[str] = set()
 
     async def __call__(self, path: str) -> Sequence[TimedSecret]:
         known = path in self._kept
@@ -73,6 +74,9 @@ class WebhookSecrets:
         age = self._clock() - at
         if known and age < SECRET_SECONDS:
             return kept
+        if kept and age < STALE_SECONDS and path in self._asked:
+            return kept  # one asks for all: senders without any proof come as often as they like
+        self._asked.add(path)
         try:
             found = await asyncio.to_thread(self._read, path)
         except Missing:
@@ -81,6 +85,8 @@ class WebhookSecrets:
             if kept and age < STALE_SECONDS:
                 return kept
             raise
+        finally:
+            self._asked.discard(path)
         self._kept[path] = self._clock(), found
         return found
 

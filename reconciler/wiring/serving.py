@@ -47,6 +47,7 @@ from .edge import People, WebhookSecrets
 from .effect import Effect
 from .events import opened_events
 from .forges import forge_of
+from .pages import pages_of
 
 if TYPE_CHECKING:
     from reconciler.edge.identity import Proof
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 LOOKS_AT_ONCE = 3  # the branch, and two pull requests
 GRACE_SECONDS = 15  # for requests that are under way: a body has eleven
 TRIAL = "dev"
+TOLD = ("drift", "tip", "secrets")  # the notes that metrics are made of
 MOST_RUNS = 1000  # how far back a run is looked for
 
 
@@ -102,7 +104,7 @@ class _Server:
     def __init__(self, settings: Settings, wanted: Wanted, clone: GitClone, backends: Backends, events: Events, notes: Notes) -> None:
         self._settings, self._wanted, self._backends = settings, wanted, backends
         environment = backends.environment
-        metrics = Metrics(environment.project, environment.name, lambda: notes.below(""), events.open)
+        metrics = Metrics(environment.project, environment.name, lambda: {name: notes.read(name) for name in TOLD}, events.open)
         adjust = partial(_adjusted, skew=wanted.skew)
         self.effect = Effect(settings, lambda: backends.shelf, emergency=wanted.emergency, told=metrics.locked_down, adjust=adjust)
         self.commands = ChildCommands(settings, self.effect.locked_down, metrics.ran)
@@ -149,11 +151,8 @@ class _Server:
 
     def _means(self, metrics: Metrics, events: Events, notes: Notes) -> Means:
         people = People(self._settings, lambda: self._backends.environment)
-        asked: Sequence[Proof] = (VaultTokens(people.look_up), *people.jwts())
+        tokens = VaultTokens(people.look_up)
         environment = self._backends.environment
-
-        def proofs(network: NetworkSpec) -> Sequence[Proof]:
-            return (certificate_proof(network.revoked), *asked)
 
         api = Api(
             project=environment.project,
@@ -170,10 +169,27 @@ class _Server:
             may_see=people.may_see,
             alive=self.workers.alive,
         )
+        shown = pages_of(api, tokens, lambda: self._backends.shelf)
+        asked: Sequence[Proof] = (tokens, *people.jwts(), shown.proof)
+
+        def proofs(network: NetworkSpec) -> Sequence[Proof]:
+            return (certificate_proof(network.revoked), *asked)
+
         countries = open_countries(self._wanted.countries) if self._wanted.countries else None
         wanted = self._wanted
         webhook_secrets = WebhookSecrets(lambda: self._backends.stores)
-        return Means(api, metrics, webhook_secrets, proofs, self.counters, countries, proven=wanted.proven, once=wanted.once)
+        return Means(
+            api,
+            metrics,
+            webhook_secrets,
+            proofs,
+            self.counters,
+            countries,
+            pages=shown.routes,
+            refusal=shown.refuse,
+            proven=wanted.proven,
+            once=wanted.once,
+        )
 
 
 def _counters(url: str) -> MemoryCounters | RedisCounters:

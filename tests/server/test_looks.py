@@ -78,7 +78,9 @@ def test_a_plan_that_could_not_be_applied_is_a_red_check(at: Stand, plan: Planne
     at.look("pull/7")
     assert at.forge.verdicts(HEAD) == {"reconcile plan prod": RED[at.forge.sort]}
     (body,) = at.forge.bodies(7)
-    assert plan.plan is not None or "    error: a.yaml:1: unknown field\n    ``` <b>" in body, "what quotes the pull request is set in"
+    assert plan.plan is not None or "<pre>\nerror: a.yaml:1: unknown field\n``` &lt;b&gt;\n</pre>" in body, (
+        "what quotes the pull request is no markup"
+    )
 
 
 def test_a_merge_applies_what_was_reviewed_and_says_so(at: Stand) -> None:

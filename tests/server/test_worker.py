@@ -160,6 +160,24 @@ def test_one_subject_is_looked_at_by_one_and_others_beside_it(events: Events) ->
     assert any(len(one) == 2 for one in together)
 
 
+def test_pull_requests_however_many_leave_a_place_for_the_branch(events: Events) -> None:
+    go = threading.Event()
+
+    def look(claim: Claim) -> str:
+        if claim.subject != "branch":
+            go.wait(PATIENCE)
+        return "looked"
+
+    for number in range(4):
+        events.add(News(str(number), "github", "push", f"pull/{number}"))
+    with working(events, look, count=3) as told:
+        until(lambda: events.take("branch") is None and len(told) == 0)
+        events.add(News("b", "github", "push", "branch"))
+        until(lambda: [one.subject for one in told] == ["branch"])
+        go.set()
+        until(lambda: events.open() == 0)
+
+
 def test_a_claim_is_renewed_while_its_look_goes_on(tmp_path: Path) -> None:
     go = threading.Event()
 

@@ -1,0 +1,65 @@
+"""How soon a merge is applied: from the webhook's sending to the change on the server. `python -m tests.bench.serving`."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from functools import partial
+from pathlib import Path
+
+from reconciler.backends.vault.client import connect
+from reconciler.backends.vault.connection import Connection
+from reconciler.backends.vault.transport import Transport
+from reconciler.dev.process import ask, clean_environment
+from reconciler.dev.servers import start_bao_dev
+from tests.cli.site import Site
+from tests.server.deployment import Deployment, policy, push_event, signed, until
+
+GOAL = 2.0  # seconds
+MERGES = 5
+
+
+def seconds_until_applied(deployed: Deployment, merges: int) -> list[float]:
+    """One number for each merge on a bare repository, without a forge."""
+    found = []
+    with deployed.serving() as server:
+        until(lambda: server.ask("GET", "/health/ready")[0] == 200, "the server is ready")
+        for number in range(merges):
+            deployed.site.write("desired-state/p.yaml", policy(f"merge-{number}/*"))
+            commit = deployed.push()
+            headers, body = signed("push", push_event(commit))
+            began = time.perf_counter()
+            assert server.ask("POST", "/webhooks/github", headers, body)[0] == 202
+            until(partial(_declares, deployed, f"merge-{number}/*"), "applied")
+            found.append(time.perf_counter() - began)
+    return found
+
+
+def _declares(deployed: Deployment, path: str) -> bool:
+    return deployed.declared() == [path]
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="reconcile-bench-") as name, start_bao_dev(Path(name, "bao")) as bao:
+        folder, namespace = Path(name), f"bench-{uuid.uuid4().hex[:8]}"
+        assert ask(bao.address, "POST", f"/v1/sys/namespaces/{namespace}", token=bao.token, body={})[0] == 200
+        people = {f"GIT_{role}_{what}": "bench@example.com" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        environ = clean_environment(folder, VAULT_ADDR=bao.address, VAULT_TOKEN=bao.token, VAULT_NAMESPACE=namespace, **people)
+        site = Site(folder / "repo", environ, namespace)
+        site.repo.mkdir()
+        site.git("init", "--quiet", "--initial-branch=main", ".")
+        vault = connect(Transport(Connection(bao.address, namespace)), bao.token)
+        found = seconds_until_applied(Deployment(folder, site, vault), MERGES)
+        vault.close()
+    middle = statistics.median(found)
+    verdict = "ok" if middle <= GOAL else "MISSED"
+    detail = ", ".join(f"{one:.2f}" for one in found)
+    print(f"{'webhook of a merge to change on OpenBao':<44} {middle:>8,.2f} {'s':<10} {f'<= {GOAL:.0f}':>9}  {verdict:<7} {detail} s")
+    return 0 if middle <= GOAL else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
