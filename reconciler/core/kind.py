@@ -15,10 +15,20 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from .change import Change
 from .resource import S, Spec
 from .secret import Reveal, Secret
+from .stores import Stores
 
 C = TypeVar("C")
 Find = Callable[[str, str], Spec | None]
 """(kind, name) -> the spec that the commit declares at home; None where it declares none."""
+
+
+class Beside(NamedTuple):
+    """What is declared beside an object: the commit's others, and what the environment says."""
+
+    find: Find
+    stores: Stores
+    interval_days: float
+    """Of rotation policies that name none."""
 
 
 class Live(NamedTuple, Generic[S]):
@@ -80,7 +90,7 @@ def _no_problems(_name: str, _spec: Any) -> Iterable[str]:
     return ()
 
 
-def _stands_alone(_name: str, _spec: Any, _find: Find) -> Iterable[str]:
+def _stands_alone(_name: str, _spec: Any, _others: Any) -> Iterable[str]:
     return ()
 
 
@@ -124,6 +134,8 @@ class Kind(Generic[S, C]):
     """What is wrong with a declared name and spec, beyond what the model says: one sentence a problem."""
     fits: Callable[[str, S, Find], Iterable[str]] = _stands_alone
     """What is wrong with a declared object beside the others that the commit declares."""
+    suits: Callable[[str, S, Beside], Iterable[str]] = _stands_alone
+    """What is wrong with a declared object in its environment."""
     claims: Callable[[str, S], Iterable[str]] = _no_problems
     """What only one declared object can have, in words ("route /webhooks/github")."""
     fold: Callable[[str], str] = _as_written

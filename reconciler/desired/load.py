@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.core.address import Address
 from reconciler.core.errors import Invalid, Problem
 from reconciler.core.guard import Approval
-from reconciler.core.kind import Kinds, Ref
+from reconciler.core.kind import Beside, Kinds, Ref
 from reconciler.core.resource import Resource, Spec
 
 from .documents import Exempt, problem
@@ -112,8 +112,11 @@ def _misfits(reading: Reading) -> Iterator[Problem]:
         found = resources.get(Address(kind, name))
         return found.spec if found else None
 
+    environment = reading.ground.environment
+    beside = Beside(find, environment.stores, environment.rotation.default_interval_days)
     for address, resource in resources.items():
-        for sentence in reading.ground.kinds[address.kind].fits(address.name, resource.spec, find):
+        kind = reading.ground.kinds[address.kind]
+        for sentence in (*kind.fits(address.name, resource.spec, find), *kind.suits(address.name, resource.spec, beside)):
             yield Problem(str(resource.origin), str(address), sentence)
     yield from _claimed_twice(reading)
 

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from reconciler.rotation.policy import PolicySpec, policy_problems
+from collections.abc import Iterator
+
+from reconciler.core.kind import Beside
+from reconciler.rotation.policy import PolicySpec, policy_problems, schedule_problems
 
 from .declared import declared
 
-ROTATION_POLICY = declared("rotation_policy", PolicySpec, check=policy_problems)
+
+def _suits(_name: str, spec: PolicySpec, beside: Beside) -> Iterator[str]:
+    yield from schedule_problems(spec, beside.interval_days)
+
+
+ROTATION_POLICY = declared("rotation_policy", PolicySpec, check=policy_problems, suits=_suits)

@@ -45,7 +45,7 @@ class Candidate(NamedTuple):
 def due(path: str, last: int, interval: int, warning: int) -> Due:
     """The same path has the same jitter at every run and on every machine."""
     at = last + interval - round(interval * JITTER * _share(path))
-    return Due(at, at - warning)
+    return Due(at, at - (warning if warning < interval else interval // 4))  # a default may be longer than a short interval
 
 
 def _share(path: str) -> float:

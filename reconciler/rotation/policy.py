@@ -70,7 +70,7 @@ class PolicySpec(Spec):
         int | float | None,
         Field(gt=0, validation_alias=AliasChoices("interval_days", "rotation_interval_days"), description="default: the environment's"),
     ] = None
-    warning_days: Annotated[int | float, Field(ge=0)] = 14
+    warning_days: Annotated[int | float, Field(ge=0, description="default: 14, or a quarter of an interval that is shorter")] = 14
     validation_required: bool = False
     overlap_hours: Annotated[int | float, Field(ge=0, description="how long the previous value stays good")] = 1
     consumer_cache: Annotated[Seconds, Field(description="how long consumers keep a value that they read")] = 300
@@ -131,15 +131,20 @@ def secret_problems(name: str, spec: SecretSpec) -> Iterator[str]:
 
 def policy_problems(_name: str, spec: PolicySpec) -> Iterator[str]:
     """What is wrong with one declared policy."""
-    if spec.interval_days is not None and spec.interval() <= spec.overlap + spec.consumer_cache:
+    if spec.interval_days is not None and "warning_days" in spec.model_fields_set and spec.warning_days >= spec.interval_days:
+        yield "warning_days must be shorter than interval_days, or it would warn all the time"
+
+
+def schedule_problems(spec: PolicySpec, default_days: float) -> Iterator[str]:
+    """What of a policy its interval, or the environment's, is too short for."""
+    interval = spec.interval(default_days)
+    if interval <= spec.overlap + spec.consumer_cache:
         yield (
-            f"interval_days: {spec.interval_days:g} days are not longer than overlap_hours ({spec.overlap_hours:g} h) and the consumers' "
+            f"interval_days: {interval / DAY:g} days are not longer than overlap_hours ({spec.overlap_hours:g} h) and the consumers' "
             "cache: the value before the previous one would still be in use"
         )
-    if spec.interval_days is not None and spec.warning_days >= spec.interval_days:
-        yield "warning_days must be shorter than interval_days, or it would warn all the time"
     staged = sum(stage.duration_minutes for stage in spec.staged_rollout.stages) * 60 if spec.staged_rollout.enabled else 0
-    if spec.interval_days is not None and spec.interval() <= staged:
+    if interval <= staged:
         yield "staged_rollout lasts longer than interval_days"
 
 
@@ -151,4 +156,10 @@ def pair_problems(spec: SecretSpec, policy_name: str, policy: PolicySpec) -> Ite
         yield (
             f"rotation: policy {policy_name} rolls out to a share of the consumers, but this target accepts one value at a time: "
             "nobody could be given the new one before the others (give it two users, or a policy without shares)"
+        )
+    cached = "consumer_cache" in policy.model_fields_set and policy.overlap < policy.consumer_cache
+    if cached and spec.both and spec.type not in GENERATED:
+        yield (
+            f"rotation: policy {policy_name} has overlap_hours: shorter than consumer_cache: consumers would go on with a value "
+            "that was ended"
         )

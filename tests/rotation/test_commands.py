@@ -246,3 +246,71 @@ def test_a_secret_that_somebody_else_writes_in_the_middle_is_not_written_over(si
     assert value(site) == "by-hand"
     assert ran.code == 5
     assert "a person wrote the secret meanwhile" in ran.out
+
+
+def refusal(site: Site, text: str, environment: str = "") -> str:
+    if environment:
+        site.write("desired-state/environments/dev.yaml", environment)
+    declare(site, text)
+    ran = site.run("validate")
+    assert ran.code == (1 if ran.err else 0), ran.err
+    return ran.err
+
+
+def test_a_short_interval_needs_no_word_about_warnings(site: Site) -> None:
+    assert not refusal(site, HOOK.replace("interval_days: 90", "interval_days: 7"))
+    assert "warning_days must be shorter" in refusal(site, HOOK.replace("interval_days: 90", "interval_days: 7, warning_days: 14"))
+
+
+def test_a_store_that_the_environment_does_not_declare_is_refused(site: Site) -> None:
+    declared = HOOK.replace("type: webhook_secret", "store: aws, type: webhook_secret")
+    assert "declares no store `aws`" in refusal(site, declared)
+    assert "declares no store" in refusal(site, HOOK, "project: genesis\n")
+    assert not refusal(site, declared, "project: genesis\nstores: {aws: {}}\n")
+
+
+def test_an_overlap_that_is_shorter_than_what_consumers_keep_is_refused(site: Site) -> None:
+    database = """
+kind: secret
+name: db/orders
+spec:
+  type: database
+  rotation: p
+  target: {engine: postgresql, dsn: "host=127.0.0.1 dbname=orders", admin: {from: env:PG_ADMIN}, users: [USERS]}
+---
+kind: rotation_policy
+name: p
+spec: {interval_days: 30, overlap_hours: 0, consumer_cache: 5m}
+"""
+    two, one = database.replace("USERS", "orders_a, orders_b"), database.replace("USERS", "orders")
+    assert "overlap_hours: shorter than consumer_cache" in refusal(site, two)
+    assert not refusal(site, one), "one user has no overlap"
+    assert not refusal(site, two.replace("5m", "0"))
+    assert not refusal(site, two.replace(", consumer_cache: 5m", "")), "nobody said that consumers keep anything"
+
+
+def test_the_intervals_of_an_environment_are_held_to_the_same_rule(site: Site) -> None:
+    text = HOOK.replace("interval_days: 90, overlap_hours: 1", "overlap_hours: 48")
+    assert not refusal(site, text)
+    assert "not longer than overlap_hours" in refusal(
+        site, text, "project: genesis\nstores: {vault: {mount: kv}}\nrotation: {default_interval_days: 2}\n"
+    )
+
+
+def test_a_secret_that_aws_rotates_itself_is_refused(site: Site) -> None:
+    native = """
+kind: secret
+name: api_keys/claude
+spec: {store: aws, type: api_key, generate: {length: 40}, rotation: hooks}
+---
+kind: aws.secret
+name: genesis/api_keys/claude
+spec: {rotation: {lambda_arn: "arn:aws:lambda:us-east-1:123456789012:function:rotate", automatically_after_days: 30}}
+---
+kind: rotation_policy
+name: hooks
+spec: {interval_days: 90}
+"""
+    environment = "project: genesis\naws: {primary: {region: us-east-1}}\nstores: {aws: {prefix: genesis/}}\n"
+    assert "AWS rotates it itself" in refusal(site, native, environment)
+    assert not refusal(site, native.replace("genesis/api_keys", "other/api_keys"))
