@@ -142,7 +142,8 @@ def _create_anew(client: AwsClient, alias: str, spec: KmsKeySpec) -> None:
         walk(client, steps(key, before, spec, default_policy(client.account)))
     else:
         walk(client, _rotating(key, KmsKeySpec(), spec))
-    client.change("kms", "untag_resource", KeyId=key, TagKeys=[MEANT_FOR])
+    with contextlib.suppress(Denied):  # no reading shows the mark
+        client.change("kms", "untag_resource", KeyId=key, TagKeys=[MEANT_FOR])
 
 
 def _new_key(client: AwsClient, alias: str, spec: KmsKeySpec) -> str:
@@ -153,15 +154,15 @@ def _new_key(client: AwsClient, alias: str, spec: KmsKeySpec) -> str:
 
 
 def _begun(client: AwsClient, alias: str) -> str:
-    """The key that a run made for this alias before it was killed; empty where there is none, or the login may not look."""
+    """The key that a run made for this alias before it was killed; empty where there is none, or nobody tells."""
     meant = [{"Key": MEANT_FOR, "Values": [alias]}]
     tagged = client.pages(
         "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=meant, ResourceTypeFilters=["kms:key"]
     )
     try:
         keys = [about["KeyId"] for one in tagged if (about := _describe(client, one["ResourceARN"])) and not _waits_for_deletion(about)]
-    except Denied:
-        return ""
+    except BackendError:
+        return ""  # the login may not look, or the endpoint has no such service: no reason to make no key
     return min(keys, default="")
 
 
