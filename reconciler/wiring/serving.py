@@ -47,6 +47,7 @@ from .edge import People, WebhookSecrets
 from .effect import Effect
 from .events import opened_events
 from .forges import forge_of
+from .pages import pages_of
 
 if TYPE_CHECKING:
     from reconciler.edge.identity import Proof
@@ -168,7 +169,8 @@ class _Server:
             may_see=people.may_see,
             alive=self.workers.alive,
         )
-        asked: Sequence[Proof] = (tokens, *people.jwts())
+        shown = pages_of(api, tokens, lambda: self._backends.shelf)
+        asked: Sequence[Proof] = (tokens, *people.jwts(), shown.proof)
 
         def proofs(network: NetworkSpec) -> Sequence[Proof]:
             return (certificate_proof(network.revoked), *asked)
@@ -183,6 +185,8 @@ class _Server:
             proofs,
             self.counters,
             countries,
+            pages=shown.routes,
+            refusal=shown.refuse,
             proven=wanted.proven,
             once=wanted.once,
         )

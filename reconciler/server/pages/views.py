@@ -1,0 +1,125 @@
+"""What each page shows. Views are asked in threads, since ledgers are far away; they return what their template prints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from starlette.requests import Request
+
+from ...core.change import Action
+from ...core.run import ObjectRecord, RunRecord
+from ...report.rows import SIGNS, recorded
+from ...report.structures import Detail
+from .search import found_in, sizes
+from .sources import Sources
+
+PAGE_ROWS = 100
+RUNS_SHOWN = 100
+PAGE_OBJECTS = 50  # with their diffs
+_RUN = re.compile(r"[0-9a-f]{12}")
+_PAGE = re.compile(r"[1-9][0-9]{0,5}")
+_WORDS = {"running": "running, or killed"}
+
+
+class NotThere(Exception):
+    """There is no such page."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`here`: the entry of the navigation that it belongs to."""
+
+    title: str
+    template: str
+    here: str
+    show: Callable[[Sources, Request], Mapping[str, Any]]
+
+
+class Slice(NamedTuple):
+    """One page of many rows. Pages are counted from 1."""
+
+    rows: Sequence[Any]
+    page: int
+    last: int
+    total: int
+
+
+class Shown(NamedTuple):
+    """What happened to one object."""
+
+    record: ObjectRecord
+    sign: str
+    details: Sequence[Detail]
+
+
+def _overview(sources: Sources, _request: Request) -> Mapping[str, Any]:
+    api = sources.api
+    notes = {name: api.notes.read(name) for name in ("tip", "drift", "secrets")}
+    overdue = [row for row in notes["secrets"]["rows"] if row["overdue"]] if notes["secrets"] else None
+    return {
+        "branch": api.branch,
+        **notes,
+        "overdue": overdue,
+        "checks": api.watch.checks(),
+        "problems": list(api.problems()),
+        "open": api.events.open(),
+        "runs": [_run_row(run) for run in api.runs(5)],
+    }
+
+
+def _resources(sources: Sources, request: Request) -> Mapping[str, Any]:
+    asked, kind = request.query_params.get("q", ""), request.query_params.get("kind", "")
+    rows = sources.resources()
+    found = found_in(rows, asked, kind)
+    return {"asked": asked, "kind": kind, "kinds": sizes(rows), "slice": _slice(found, request, PAGE_ROWS)}
+
+
+def _resource(sources: Sources, request: Request) -> Mapping[str, Any]:
+    address = request.path_params["address"]
+    known = next((row for row in sources.resources() if row.address == address), None)
+    versions = sources.versions(address)
+    if known is None and not versions:
+        raise NotThere
+    return {"address": address, "known": known, "versions": [(_run_row(one.run), _shown(one.record)) for one in versions]}
+
+
+def _runs(sources: Sources, _request: Request) -> Mapping[str, Any]:
+    return {"runs": [_run_row(run) for run in sources.api.runs(RUNS_SHOWN)], "most": RUNS_SHOWN}
+
+
+def _run(sources: Sources, request: Request) -> Mapping[str, Any]:
+    named = request.path_params["run"]
+    found = sources.api.run(named) if _RUN.fullmatch(named) else None
+    if found is None:
+        raise NotThere
+    part = _slice(found[1], request, PAGE_OBJECTS)
+    return {"run": _run_row(found[0]), "slice": part._replace(rows=[_shown(one) for one in part.rows])}
+
+
+def _run_row(run: RunRecord) -> Mapping[str, Any]:
+    changes = ", ".join(f"{run.summary[action]:,} {action}" for action in Action if run.summary.get(action))
+    return {**run._asdict(), "outcome": _WORDS.get(run.outcome, run.outcome), "changes": changes or "none"}
+
+
+def _shown(record: ObjectRecord) -> Shown:
+    return Shown(record, SIGNS.get(Action(record.action), ""), tuple(recorded(record.before, record.after)))
+
+
+def _slice(rows: Sequence[Any], request: Request, size: int) -> Slice:
+    """The page that a request asks for; the nearest, where there are fewer."""
+    asked = request.query_params.get("page", "1")
+    last = max(-(-len(rows) // size), 1)
+    number = min(int(asked), last) if _PAGE.fullmatch(asked) else 1
+    return Slice(rows[(number - 1) * size : number * size], number, last, len(rows))
+
+
+VIEWS: Mapping[str, View] = {
+    "/ui": View("Overview", "overview.html", "/ui", _overview),
+    "/ui/resources": View("Resources", "resources.html", "/ui/resources", _resources),
+    "/ui/resources/{address:path}": View("Resource", "resource.html", "/ui/resources", _resource),
+    "/ui/runs": View("Runs", "runs.html", "/ui/runs", _runs),
+    "/ui/runs/{run}": View("Run", "run.html", "/ui/runs", _run),
+}

@@ -1,0 +1,279 @@
+"""Sessions, forms and routes of the pages, over a real uvicorn: what a browser would not do, and what is shown to whom."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+import pytest
+
+from reconciler.core.errors import Unavailable
+from reconciler.core.run import AppliedVersion, ObjectRecord
+from reconciler.edge.memory_limits import MemoryCounters
+from reconciler.edge.scope import Principal
+from reconciler.server.app import Declared, composed
+from reconciler.server.pages import pages
+from reconciler.server.pages.search import found_in
+from reconciler.server.pages.sessions import IDLE_SECONDS, LONGEST_SECONDS, MOST_SESSIONS, Sessions
+from reconciler.server.pages.sources import Resource, Sources
+from tests.server.serving import Served
+from tests.server.test_api import RUN, SEER, STRANGER, Stand, proof, standing
+
+NAMES = [f"vault.policy/team-{number}" for number in range(250)]
+ODD = "vault.policy/<b>\u202eevil"
+ROWS = [Resource(name, "vault.policy", RUN.id) for name in [*NAMES, ODD]] + [Resource("webhook/github", "webhook", protected=True)]
+UP: list[bool] = [True]
+
+
+async def whose(token: str) -> Principal | None:
+    if not UP:
+        raise Unavailable("vault:8200 is down")
+    return Principal("vault", token, token=token) if token in (SEER, STRANGER) else None
+
+
+def versions(address: str) -> list[AppliedVersion]:
+    record = ObjectRecord(address, "update", {"rules": [], "ttl": 1}, {"rules": [], "ttl": 2}, "applied")
+    return [AppliedVersion(RUN, record)] if address == NAMES[0] else []
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def cookie(self) -> str:
+        return self.headers.get("set-cookie", "").partition(";")[0]
+
+
+@dataclass
+class Visitor:
+    """Somebody with a browser that may lie."""
+
+    server: Served
+    cookie: str = ""
+
+    def ask(self, path: str, form: dict[str, str] | None = None, **headers: str) -> Answer:
+        origin = f"http://127.0.0.1:{self.server.port}"
+        sent = {"Cookie": self.cookie} if self.cookie else {}
+        if form is not None:
+            sent |= {"Origin": origin, "Content-Type": "application/x-www-form-urlencoded"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)) as connection:
+            body = urlencode(form) if form is not None else None
+            connection.request("POST" if form is not None else "GET", path, body, {name: one for name, one in sent.items() if one})
+            answer = connection.getresponse()
+            return Answer(answer.status, {name.lower(): one for name, one in answer.getheaders()}, answer.read().decode())
+
+    def log_in(self, token: str = SEER, going_on: str = "/ui") -> Answer:
+        answer = self.ask("/ui/login", {"token": token, "next": going_on})
+        self.cookie = answer.cookie
+        return answer
+
+    def form(self) -> str:
+        found = re.search(r'name="form" value="(\w+)"', self.ask("/ui").text)
+        assert found
+        return found[1]
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stand, Served]]:
+    with standing(tmp_path_factory.mktemp("pages")) as (stand, server):
+        made = pages(Sources(stand.api, whose, lambda _token: None, lambda: ROWS, versions))
+        stand.means = replace(
+            stand.means, pages=made.routes, refusal=made.refuse, proofs=lambda _network: (proof, made.proof), counters=MemoryCounters()
+        )
+        stand.live.swap(composed(Declared(), stand.means))
+        yield stand, server
+
+
+@pytest.fixture
+def visitor(shown: tuple[Stand, Served]) -> Visitor:
+    shown[0].begin_counting_anew()
+    return Visitor(shown[1])
+
+
+PATHS = ("/ui", "/ui/resources", f"/ui/resources/{NAMES[0]}", "/ui/runs", f"/ui/runs/{RUN.id}")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_each_page_is_shown_to_who_may_see_it_and_to_nobody_else(visitor: Visitor, path: str) -> None:
+    stranger = visitor.ask(path)
+    assert (stranger.status, "Vault token" in stranger.text, "genesis" in stranger.text) == (401, True, False)
+    visitor.log_in()
+    assert visitor.ask(path).status == 200
+    visitor.log_in(STRANGER)
+    refused = visitor.ask(path)
+    assert (refused.status, "may not read the ledger" in refused.text, "genesis" in refused.text) == (403, True, False)
+
+
+def test_a_path_that_is_no_page_is_told_apart_from_one_only_after_the_login(visitor: Visitor) -> None:
+    assert (visitor.ask("/ui/none").status, visitor.ask("/ui/runs/ffffffffffff").status) == (401, 401)
+    visitor.log_in()
+    asked = ("/ui/none", "/ui/runs/ffffffffffff", "/ui/runs/x", "/ui/resources/vault.policy/none")
+    assert [visitor.ask(path).status for path in asked] == [404, 404, 404, 404]
+    assert visitor.ask("/none").status == 401, "the cookie proves nothing there"
+
+
+def test_the_cookie_opens_no_other_path_than_pages(visitor: Visitor) -> None:
+    visitor.log_in()
+    assert [visitor.ask(path).status for path in ("/api/v1/status", "/metrics", "/uix")] == [401, 401, 401]
+    assert visitor.ask("/api/v1/look", {}).status == 401
+
+
+def test_the_cookie_is_for_this_host_alone_and_out_of_reach_of_scripts(visitor: Visitor) -> None:
+    answer = visitor.log_in()
+    assert (answer.status, answer.headers["location"]) == (303, "/ui")
+    attributes = {one.strip().lower() for one in answer.headers["set-cookie"].split(";")[1:]}
+    assert attributes == {"httponly", "samesite=strict", "path=/"}
+    assert SEER not in answer.headers["set-cookie"]
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    page = visitor.ask("/ui")
+    assert page.headers["cache-control"] == "no-store"
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=|https?://(?!www\.w3\.org)", page.text)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "https://127.0.0.1"},
+        {"Content_Type": "text/plain"},
+        {"Content_Type": "multipart/form-data; boundary=x"},
+    ],
+    ids=str,
+)
+def test_a_form_that_another_page_sends_logs_nobody_in_or_out(visitor: Visitor, headers: dict[str, str]) -> None:
+    answer = visitor.ask("/ui/login", {"token": SEER, "next": "/ui"}, **headers)
+    assert (answer.status, answer.cookie) == (400, "")
+    visitor.log_in()
+    form = visitor.form()
+    assert visitor.ask("/ui/logout", {"form": form}, **headers).status == 400
+    assert visitor.ask("/ui/logout", {"form": "0" * 64}).status == 400
+    assert visitor.ask("/ui/logout", {"form": "é"}).status == 400
+    assert visitor.ask("/ui").status == 200, "still logged in"
+    assert visitor.ask("/ui/logout", {"form": form}).status == 200
+    assert visitor.ask("/ui").status == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example", "https://evil.example", "/ui\\evil", "/uievil", "/ui/\r\nx: y", "/api/v1/status", "/ui/é", "/ui#x"]
+)
+def test_a_login_leads_nowhere_but_to_a_page(visitor: Visitor, path: str) -> None:
+    assert visitor.log_in(going_on=path).headers["location"] == "/ui"
+    assert visitor.log_in(going_on="/ui/resources?q=a+b").headers["location"] == "/ui/resources?q=a+b"
+
+
+@pytest.mark.parametrize("token", ["", "made-" + "up", "with blank", "é", "x" * 9000, "line\nbreak"], ids=repr)
+def test_a_token_that_vault_does_not_know_opens_nothing(visitor: Visitor, token: str) -> None:
+    answer = visitor.ask("/ui/login", {"token": token, "next": "/ui"})
+    assert (answer.status, answer.cookie) == (401, "")
+    assert not token or token not in answer.text
+
+
+def test_forms_that_are_odd_are_refused_without_an_error(visitor: Visitor) -> None:
+    for body in ("a=%ff", "&" * 50 + "a=1", "token=a&token=b", "token=" + "x" * 30_000):
+        with closing(http.client.HTTPConnection("127.0.0.1", visitor.server.port, timeout=60)) as connection:
+            headers = {"Origin": f"http://127.0.0.1:{visitor.server.port}", "Content-Type": "application/x-www-form-urlencoded"}
+            connection.request("POST", "/ui/login", body, headers)
+            assert connection.getresponse().status in (400, 401)
+
+
+@pytest.mark.parametrize(
+    "cookie", ["reconciler=", "reconciler=x", "reconciler", "reconciler=a; reconciler=b", 'reconciler="\\377"', "é" * 9]
+)
+def test_cookies_that_are_made_up_prove_nobody(visitor: Visitor, cookie: str) -> None:
+    visitor.cookie = cookie.encode().decode("latin-1")
+    assert visitor.ask("/ui").status == 401
+
+
+def test_when_vault_or_the_ledger_is_away_pages_say_so(visitor: Visitor, shown: tuple[Stand, Served]) -> None:
+    visitor.log_in()
+    shown[0].failing = True
+    assert (visitor.ask("/ui/runs").status, "vault:8200" in visitor.ask("/ui/runs").text) == (503, False)
+    shown[0].failing = False
+    UP.clear()
+    try:
+        assert visitor.ask("/ui").status == 503
+        answer = Visitor(visitor.server).ask("/ui/login", {"token": SEER, "next": "/ui"})
+        assert (answer.status, answer.cookie) == (503, "")
+    finally:
+        UP.append(True)
+
+
+def test_a_list_is_searched_by_words_and_shown_in_parts(visitor: Visitor) -> None:
+    visitor.log_in()
+    found = visitor.ask("/ui/resources?q=TEAM+24")
+    assert set(re.findall(r">(vault\.policy/[^<]*)</a>", found.text)) == {name for name in NAMES if "24" in name}
+    assert "252 found" in visitor.ask("/ui/resources").text
+    assert "Page 3 of 3" in visitor.ask("/ui/resources?page=99").text
+    assert "Page 1 of 3" in visitor.ask("/ui/resources?page=-1").text
+    assert "1 found" in visitor.ask("/ui/resources?kind=webhook").text
+    assert "Nothing matches." in visitor.ask("/ui/resources?q=absent").text
+
+
+def test_nothing_that_is_shown_is_taken_for_markup_or_hides_what_is_beside_it(visitor: Visitor) -> None:
+    visitor.log_in()
+    text = visitor.ask("/ui/resources?" + urlencode({"q": '"><b>\u202e'})).text
+    assert ("<b>" in text, "\u202e" in text) == (False, False)
+    text = visitor.ask("/ui/resources?q=evil").text
+    assert ("<b>" in text, "\u202e" in text, "&lt;b&gt;\\u202eevil" in text) == (False, False, True)
+
+
+def test_a_change_is_shown_field_by_field(visitor: Visitor) -> None:
+    visitor.log_in()
+    text = visitor.ask(f"/ui/resources/{NAMES[0]}").text
+    assert re.search(r'changed</td><th scope="row">ttl</th><td><del>1</del></td><td><ins>2</ins>', text)
+    assert "vault.policy/p" in visitor.ask(f"/ui/runs/{RUN.id}").text
+
+
+def test_a_lockdown_is_told_on_every_page(visitor: Visitor, shown: tuple[Stand, Served], monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor.log_in()
+    assert "Locked down" not in visitor.ask("/ui").text
+    locked = pages(Sources(replace(shown[0].api, closed=lambda: "a breach, says olga"), whose, lambda _token: None, lambda: ROWS, versions))
+    means = replace(shown[0].means, pages=locked.routes, proofs=lambda _network: (locked.proof,), counters=MemoryCounters())
+    shown[0].live.swap(composed(Declared(), means))
+    visitor.log_in()
+    assert all("a breach, says olga" in visitor.ask(path).text for path in PATHS)
+
+
+def test_a_session_ends_when_it_is_idle_or_old_and_there_are_never_too_many() -> None:
+    now = [0.0]
+    sessions = Sessions(lambda: now[0])
+    cookie = sessions.begin(SEER)
+    while now[0] + IDLE_SECONDS - 1 < LONGEST_SECONDS:
+        now[0] += IDLE_SECONDS - 1
+        assert sessions.token(cookie) == SEER
+    now[0] = LONGEST_SECONDS
+    assert sessions.token(cookie) == ""
+    idle = sessions.begin(SEER)
+    now[0] += IDLE_SECONDS
+    assert sessions.token(idle) == ""
+    first = sessions.begin(SEER)
+    others = [sessions.begin(SEER) for _ in range(MOST_SESSIONS)]
+    assert (sessions.token(first), sessions.token(others[0])) == ("", SEER)
+
+
+def test_no_token_lies_readable_among_the_sessions() -> None:
+    sessions = Sessions()
+    token = "hvs." + "q7" * 20
+    cookie = sessions.begin(token)
+    held = b"".join(one.sealed for one in sessions._kept.values()) + b"".join(sessions._kept)
+    assert token.encode() not in held
+    assert cookie.encode() not in held
+    assert sessions.token(cookie) == token
+
+
+def test_words_are_found_in_any_case_and_order() -> None:
+    rows = [Resource("vault.policy/Team-A", "vault.policy"), Resource("vault.policy/b", "vault.policy")]
+    assert [row.address for row in found_in(rows, " a TEAM ")] == ["vault.policy/Team-A"]
+    assert found_in(rows, "", "aws.iam.role") == []
+    assert found_in(rows, "") == rows

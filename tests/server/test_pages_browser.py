@@ -1,0 +1,119 @@
+"""The pages of a real `reconcile serve`, in a real browser without JavaScript, as people with different tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.server.browser import PATIENCE, chromium, violations
+from tests.server.deployment import Deployment, Running, policy, until
+from tests.server.test_serving import idle
+
+Scheme = Literal["light", "dark"]
+READER = 'path "reconciler/data/genesis/dev/head" { capabilities = ["read"] }'
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+def opened(browser: Browser, said: list[str], *, script: bool = False) -> Page:
+    page = browser.new_context(java_script_enabled=script).new_page()
+    page.set_default_timeout(PATIENCE)
+    page.on("console", lambda message: said.append(message.text))
+    return page
+
+
+def log_in(page: Page, server: Running, token: str, path: str = "/ui") -> None:
+    page.goto(f"http://127.0.0.1:{server.port}{path}")
+    page.get_by_label("Vault token").fill(token)
+    page.get_by_role("button", name="Log in").click()
+
+
+def made(deployed: Deployment, rules: str) -> str:
+    """A token with one policy of these rules."""
+    deployed.vault.write("sys/policies/acl/made", {"policy": rules})
+    answer = deployed.vault.write("auth/token/create", {"policies": ["made"], "ttl": "10m"})
+    return str(answer["auth"]["client_token"])
+
+
+def test_somebody_logs_in_finds_an_object_sees_what_a_run_did_to_it_and_logs_out(deployed: Deployment, browser: Browser) -> None:
+    deployed.site.write("desired-state/p.yaml", policy("first/*", "<script>alert(1)</script>/*"))
+    deployed.push()
+    deployed.site.apply()
+    said: list[str] = []
+    page = opened(browser, said)
+    with deployed.serving() as server:
+        until(lambda: idle(server, deployed), "the first looks end")
+        log_in(page, server, deployed.environ["VAULT_TOKEN"], "/ui/resources?q=policy")
+        assert page.url.endswith("/ui/resources?q=policy"), "the login leads to where it was asked for"
+        page.get_by_role("link", name="vault.policy/p").click()
+        page.locator("ins", has_text="read").first.wait_for()
+        page.get_by_text("<script>alert(1)</script>/*").first.wait_for()
+        page.get_by_role("link", name="Runs", exact=True).click()
+        page.locator("tbody th a").first.click()
+        page.get_by_role("heading", name="vault.policy/p").wait_for()
+        page.get_by_role("link", name="Overview").click()
+        page.get_by_text("in sync").or_(page.get_by_text("applied")).first.wait_for()
+        cookie = page.context.cookies()[0]
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        page.get_by_role("button", name="Log out").click()
+        page.goto(f"http://127.0.0.1:{server.port}/ui")
+        page.get_by_label("Vault token").wait_for()
+        page.context.add_cookies([{"name": cookie["name"], "value": cookie["value"], "url": page.url}])
+        page.goto(f"http://127.0.0.1:{server.port}/ui")
+        page.get_by_label("Vault token").wait_for()  # the old cookie opens nothing
+    assert [line for line in said if "Content Security" in line] == []
+    assert deployed.environ["VAULT_TOKEN"] not in "".join(server.said)
+
+
+def test_a_person_sees_what_their_own_token_may_read(deployed: Deployment, browser: Browser) -> None:
+    page = opened(browser, [])
+    with deployed.serving() as server:
+        log_in(page, server, "made-" + "up")
+        page.get_by_role("alert").filter(has_text="Vault does not know this token.").wait_for()
+        log_in(page, server, made(deployed, 'path "other/*" { capabilities = ["read"] }'))
+        page.get_by_role("heading", name="Not for you").wait_for()
+        page.context.clear_cookies()
+        token = made(deployed, READER)
+        log_in(page, server, token)
+        page.get_by_role("heading", name="Overview").wait_for()
+        deployed.vault.write("auth/token/revoke", {"token": token})
+        until(lambda: page.reload() and page.get_by_label("Vault token").is_visible(), "the session ends with its token")
+
+
+PAGES = ("/ui", "/ui/resources", "/ui/resources?q=nothing", "/ui/resources/vault.policy/p", "/ui/runs", "/ui/none")
+GROUNDS: dict[Scheme, str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
+
+
+def test_axe_finds_nothing_to_complain_of_in_either_scheme_and_the_policy_blocks_nothing(deployed: Deployment, browser: Browser) -> None:
+    said: list[str] = []
+    page = opened(browser, said, script=True)
+    found: dict[tuple[str, str], list[str]] = {}
+
+    def look(name: str) -> None:
+        for scheme, ground in GROUNDS.items():
+            page.emulate_media(color_scheme=scheme)
+            assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground, "the style sheet is in effect"
+            found[name, scheme] = violations(page)
+
+    with deployed.serving() as server:
+        until(lambda: idle(server, deployed), "the first looks end")
+        page.goto(f"http://127.0.0.1:{server.port}/ui")
+        look("login")
+        log_in(page, server, deployed.environ["VAULT_TOKEN"])
+        page.get_by_role("heading", name="Overview").wait_for()
+        for path in PAGES:
+            page.goto(f"http://127.0.0.1:{server.port}{path}")
+            look(path)
+        page.goto(f"http://127.0.0.1:{server.port}/ui/runs")
+        page.locator("tbody th a").first.click()
+        page.get_by_role("heading", name="vault.policy/p").wait_for()
+        look("run")
+    assert {place: one for place, one in found.items() if one} == {}
+    assert [line for line in said if "Content Security" in line] == []
