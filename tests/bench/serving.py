@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import tempfile
@@ -9,6 +10,7 @@ import time
 import uuid
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.backends.vault.client import connect
 from reconciler.backends.vault.connection import Connection
@@ -22,20 +24,37 @@ GOAL = 2.0  # seconds
 MERGES = 5
 
 
-def seconds_until_applied(deployed: Deployment, merges: int) -> list[float]:
-    """One number for each merge on a bare repository, without a forge."""
+class Merged(NamedTuple):
+    """Seconds until one merge was on the server, and of processor time that the server and its children took for it."""
+
+    seconds: float
+    processor: float
+
+
+def merged(deployed: Deployment, merges: int) -> list[Merged]:
+    """Merges on a bare repository, without a forge."""
     found = []
+    token = {"X-Vault-Token": deployed.environ["VAULT_TOKEN"]}
     with deployed.serving() as server:
         until(lambda: server.ask("GET", "/health/ready")[0] == 200, "the server is ready")
         for number in range(merges):
             deployed.site.write("desired-state/p.yaml", policy(f"merge-{number}/*"))
             commit = deployed.push()
             headers, body = signed("push", push_event(commit))
-            began = time.perf_counter()
+            began, used = time.perf_counter(), _processor(server.process.pid)
             assert server.ask("POST", "/webhooks/github", headers, body)[0] == 202
             until(partial(_declares, deployed, f"merge-{number}/*"), "applied")
-            found.append(time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            until(lambda: server.ask("GET", "/api/v1/status", token)[1]["events_open"] == 0, "the look ends")
+            found.append(Merged(seconds, _processor(server.process.pid) - used))
     return found
+
+
+def _processor(pid: int) -> float:
+    """Processor seconds of a process and of its children that have ended; nothing where the system does not tell so."""
+    told = Path(f"/proc/{pid}/stat")
+    ticks = told.read_text().rpartition(")")[2].split()[11:15] if told.exists() else ()
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def _declares(deployed: Deployment, path: str) -> bool:
@@ -52,12 +71,12 @@ def main() -> int:
         site.repo.mkdir()
         site.git("init", "--quiet", "--initial-branch=main", ".")
         vault = connect(Transport(Connection(bao.address, namespace)), bao.token)
-        found = seconds_until_applied(Deployment(folder, site, vault), MERGES)
+        found = merged(Deployment(folder, site, vault), MERGES)
         vault.close()
-    middle = statistics.median(found)
+    middle, processor = (statistics.median(column) for column in zip(*found, strict=True))
     verdict = "ok" if middle <= GOAL else "MISSED"
-    detail = ", ".join(f"{one:.2f}" for one in found)
-    print(f"{'webhook of a merge to change on OpenBao':<44} {middle:>8,.2f} {'s':<10} {f'<= {GOAL:.0f}':>9}  {verdict:<7} {detail} s")
+    detail = f"{', '.join(f'{one.seconds:.2f}' for one in found)} s; {processor:.2f} s of processor time each"
+    print(f"{'webhook of a merge to change on OpenBao':<44} {middle:>8,.2f} {'s':<10} {f'<= {GOAL:.0f}':>9}  {verdict:<7} {detail}")
     return 0 if middle <= GOAL else 1
 
 
