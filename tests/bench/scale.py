@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -118,18 +117,17 @@ def many(folder: Path, server: Server, size: int, *, far: bool) -> Lines:
 def bare_loop(server: Server, count: int) -> float:
     """Seconds to GET every AppRole role over 32 kept-alive connections, doing nothing with the answers."""
     host = server.address.removeprefix("http://")
-    local = threading.local()
 
-    def get(number: int) -> None:
-        if not hasattr(local, "connection"):
-            local.connection = http.client.HTTPConnection(host)
-        local.connection.request("GET", f"/v1/auth/approle/role/service-{number:05}", headers={"X-Vault-Token": server.token})
-        local.connection.getresponse().read()
+    def get(first: int) -> None:
+        connection = http.client.HTTPConnection(host)
+        for number in range(first, count, CONNECTIONS):
+            connection.request("GET", f"/v1/auth/approle/role/service-{number:05}", headers={"X-Vault-Token": server.token})
+            connection.getresponse().read()
+        connection.close()
 
     began = time.perf_counter()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        for _ in pool.map(get, range(count)):
-            pass
+        list(pool.map(get, range(CONNECTIONS)))
     return time.perf_counter() - began
 
 
