@@ -1,6 +1,6 @@
 """Three servers on one PostgreSQL and one Redis, which are killed and restarted while webhooks come in.
 
-By default 400 webhooks; RECONCILER_WEBHOOKS=5000 for the whole trial.
+By default 200 webhooks; RECONCILER_WEBHOOKS=5000 for the whole trial.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.edge.redis_server import start_redis
 from tests.server.databases import new_postgres
 from tests.server.deployment import KEY, PATIENCE, ask_on, pull_event, signed, until
 
-COUNT = int(os.environ.get("RECONCILER_WEBHOOKS", "400"))
+COUNT = int(os.environ.get("RECONCILER_WEBHOOKS", "200"))
 DUPLICATES, FORGED = 0.2, 0.1
 SENDERS = 6
 KILLS = 4

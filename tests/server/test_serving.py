@@ -122,7 +122,7 @@ def names(deployed: Deployment, mark: str) -> int:
     return sum(mark in str(one.get("policy")) for one in found.key_info.values()) if found else 0
 
 
-MANY = 600
+MANY = 250
 
 
 @pytest.mark.parametrize("way", ["SIGTERM once", "SIGTERM twice", "kill -9"])
