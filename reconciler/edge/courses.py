@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from .adaptive import Gradient2
-from .asgi import Scope
+from .asgi import Headers, Scope
 from .limit_keys import KeyOf, key_function
 from .limits import MICROSECONDS, Ban, Bucket, Check, Counted, Limit, Rule, Verdict, capacity
 from .reputation import Standing
@@ -18,7 +18,7 @@ TRUSTED_TIMES, SUSPECT_COST = 10, 2
 class Lane:
     """What is asked of requests for some paths, from addresses of one standing: whether they are banned, and each rule of each limit."""
 
-    __slots__ = ("_asked", "_form", "_limits", "_unremarkable", "names", "policy")
+    __slots__ = ("_asked", "_form", "_skipped", "_unremarkable", "names", "policy")
 
     def __init__(self, limits: Sequence[Limit], ban: Ban | None, *, times: int = 1, cost: int = 1) -> None:
         rules = [(rule, key_function(limit.key), min(cost, capacity(rule))) for limit in limits for rule in limit.rules(times)]
@@ -27,7 +27,7 @@ class Lane:
             self._asked.insert(0, (ban, None, 0))
         self._unremarkable = (ban.after, 0, 0) if ban is not None else None
         self.names = ["banned" if isinstance(rule, Ban) else rule.name for rule, _, _ in self._asked]
-        self._limits = slice(len(self._asked) - len(rules), None)
+        self._skipped = 2 * (len(self._asked) - len(rules))
         self.policy = (b"ratelimit-policy", b", ".join([_policy(rule) for rule, _, _ in rules]))
         self._form = b", ".join([b'"%b";r=%%d;t=%%d' % rule.name.encode() for rule, _, _ in rules])
 
@@ -39,14 +39,17 @@ class Lane:
         """Whether the first verdict is on the address, and not that nothing is known of it."""
         return self._unremarkable is not None and verdicts[0][1:] != self._unremarkable
 
-    def told(self, verdicts: Sequence[Verdict]) -> Sequence[tuple[bytes, bytes]]:
-        """The headers that tell a sender what is left."""
+    def read(self, verdicts: Sequence[Verdict]) -> tuple[bool, Headers]:
+        """Whether a request may go on at once, and the headers that tell its sender what is left."""
+        at_once, numbers = True, []
+        for admitted, remaining, after, reset in verdicts:
+            if after:
+                at_once = False
+            numbers.append(remaining)
+            numbers.append(-(-(reset if admitted else after) // MICROSECONDS))  # as `seconds`, without a call
         if not self._form:
-            return ()
-        numbers: list[int] = []
-        for admitted, remaining, after, reset in verdicts[self._limits]:
-            numbers += (remaining, -(-(reset if admitted else after) // MICROSECONDS))  # as `seconds`, without a call
-        return (self.policy, (b"ratelimit", self._form % tuple(numbers)))
+            return at_once, ()
+        return at_once, (self.policy, (b"ratelimit", self._form % tuple(numbers[self._skipped :])))
 
 
 class Course:

@@ -18,7 +18,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 
 from .adaptive import Gradient2
-from .asgi import App, Message, Receive, Scope, Send, refuse
+from .asgi import App, Headers, Message, Receive, Scope, Send, refuse
 from .at_work import at_work
 from .blocked import Blocked, Observe, log_blocked
 from .courses import Courses, Lane, pattern, seconds
@@ -95,13 +95,13 @@ class RateLimitMiddleware:
             return
         site = site_of(ip)
         lane = course.lanes[self._reputation.standing(site) if self._exempt is None else self._standing(ip, site)]
-        told: Sequence[tuple[bytes, bytes]] = ()
+        told: Headers = ()
         if checks := lane.checks(scope, site):
             verdicts = self._decide(checks) if self._decide else await self._counters.take(checks)
-            told = lane.told(verdicts)
+            at_once, told = lane.read(verdicts)
             if lane.is_news(verdicts):
                 self._reputation.learn(site, verdicts[0])
-            if max([verdict[2] for verdict in verdicts]) and (wait := await self._held(verdicts)):
+            if not at_once and (wait := await self._held(verdicts)):
                 self._observe(Blocked("limit", 429, _reason(lane, verdicts), ip))
                 await refuse(scope, send, 429, [(b"retry-after", b"%d" % seconds(wait)), *told])
                 return
