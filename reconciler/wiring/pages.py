@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from reconciler.core.address import parse_address
 from reconciler.core.run import AppliedVersion
@@ -14,15 +15,24 @@ from reconciler.ledger.records import State
 from reconciler.ledger.shelf import Shelf
 from reconciler.server.api import Api
 from reconciler.server.pages import Pages, pages
+from reconciler.server.pages.blocked import Latest
 from reconciler.server.pages.sources import Resource, Sources
+from reconciler.settings import Settings
+
+from .access import able
 
 VERSIONS_SHOWN = 20
 
 
-def pages_of(api: Api, tokens: VaultTokens, shelf: Callable[[], Shelf]) -> Pages:
+def pages_of(settings: Settings, api: Api, tokens: VaultTokens, shelf: Callable[[], Shelf], latest: Latest) -> Pages:
     """The pages over a ledger. `tokens` says whose a token is."""
     managed = Managed(shelf)
-    return pages(Sources(api, tokens.whose, tokens.forget, managed.resources, managed.versions))
+
+    def able_to(path: str, capability: str, instance: str) -> Sequence[Mapping[str, Any]]:
+        # As the clone declares it, at the branch's tip: servers would be asked with a login that may see more than the person.
+        return able(settings, path, capability or None, "desired", instance)
+
+    return pages(Sources(api, tokens.whose, tokens.forget, managed.resources, managed.versions, able_to, latest.all))
 
 
 class Managed:

@@ -30,6 +30,7 @@ from reconciler.server.events import Events
 from reconciler.server.listen import listening
 from reconciler.server.metrics import Metrics
 from reconciler.server.notes import Notes
+from reconciler.server.pages.blocked import Latest
 from reconciler.server.ports import Ports
 from reconciler.server.pulls import PullLook
 from reconciler.server.run import Course, run
@@ -169,7 +170,8 @@ class _Server:
             may_see=people.may_see,
             alive=self.workers.alive,
         )
-        shown = pages_of(api, tokens, lambda: self._backends.shelf)
+        latest = Latest()
+        shown = pages_of(self._settings, api, tokens, lambda: self._backends.shelf, latest)
         asked: Sequence[Proof] = (tokens, *people.jwts(), shown.proof)
 
         def proofs(network: NetworkSpec) -> Sequence[Proof]:
@@ -187,6 +189,8 @@ class _Server:
             countries,
             pages=shown.routes,
             refusal=shown.refuse,
+            observe=latest.blocked,
+            observe_webhook=latest.noticed,
             proven=wanted.proven,
             once=wanted.once,
         )

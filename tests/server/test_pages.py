@@ -7,19 +7,28 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
-from reconciler.core.errors import Unavailable
+from reconciler.core.errors import Unavailable, Usage
 from reconciler.core.run import AppliedVersion, ObjectRecord
+from reconciler.edge.blocked import Blocked
+from reconciler.edge.limits import Limit
 from reconciler.edge.memory_limits import MemoryCounters
+from reconciler.edge.network_spec import NetworkSpec
 from reconciler.edge.scope import Principal
+from reconciler.edge.signatures import Notice
+from reconciler.server.api import Api
 from reconciler.server.app import Declared, composed
 from reconciler.server.pages import pages
+from reconciler.server.pages.blocked import MOST, Latest
 from reconciler.server.pages.search import found_in
 from reconciler.server.pages.sessions import IDLE_SECONDS, LONGEST_SECONDS, MOST_SESSIONS, Sessions
 from reconciler.server.pages.sources import Resource, Sources
+from tests.edge.attempts import attempts
 from tests.server.serving import Served
 from tests.server.test_api import RUN, SEER, STRANGER, Stand, proof, standing
 
@@ -38,6 +47,19 @@ async def whose(token: str) -> Principal | None:
 def versions(address: str) -> list[AppliedVersion]:
     record = ObjectRecord(address, "update", {"rules": [], "ttl": 1}, {"rules": [], "ttl": 2}, "applied")
     return [AppliedVersion(RUN, record)] if address == NAMES[0] else []
+
+
+def able(path: str, capability: str, instance: str) -> list[dict[str, Any]]:
+    if capability == "sudo":
+        raise Usage(f"{path} is not one of {instance}")
+    return [{"subject": "vault.policy/p", "via": ["vault.policy/p"]}, {"subject": "vault.auth_role/ci", "via": [], "conditional": True}]
+
+
+LATEST = Latest(lambda: 1.0)
+
+
+def sources(api: Api) -> Sources:
+    return Sources(api, whose, lambda _token: None, lambda: ROWS, versions, able, LATEST.all)
 
 
 @dataclass
@@ -84,7 +106,7 @@ class Visitor:
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stand, Served]]:
     with standing(tmp_path_factory.mktemp("pages")) as (stand, server):
-        made = pages(Sources(stand.api, whose, lambda _token: None, lambda: ROWS, versions))
+        made = pages(sources(stand.api))
         stand.means = replace(
             stand.means, pages=made.routes, refusal=made.refuse, proofs=lambda _network: (proof, made.proof), counters=MemoryCounters()
         )
@@ -98,7 +120,17 @@ def visitor(shown: tuple[Stand, Served]) -> Visitor:
     return Visitor(shown[1])
 
 
-PATHS = ("/ui", "/ui/resources", f"/ui/resources/{NAMES[0]}", "/ui/runs", f"/ui/runs/{RUN.id}")
+PATHS = (
+    "/ui",
+    "/ui/resources",
+    f"/ui/resources/{NAMES[0]}",
+    "/ui/runs",
+    f"/ui/runs/{RUN.id}",
+    "/ui/secrets",
+    "/ui/access",
+    "/ui/access?path=secret/data/x",
+    "/ui/blocked",
+)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -110,6 +142,16 @@ def test_each_page_is_shown_to_who_may_see_it_and_to_nobody_else(visitor: Visito
     visitor.log_in(STRANGER)
     refused = visitor.ask(path)
     assert (refused.status, "may not read the ledger" in refused.text, "genesis" in refused.text) == (403, True, False)
+
+
+def test_no_way_round_leads_to_a_page_without_a_proof(visitor: Visitor, shown: tuple[Stand, Served]) -> None:
+    declared = Declared(limits=[Limit("wide", 1_000_000)], network=NetworkSpec.model_validate({"exempt": ["127.0.0.1"]}))
+    shown[0].live.swap(composed(declared, shown[0].means))
+    for path in ("/ui", "/ui/runs"):
+        for one in attempts(path, visitor.server.port, "/health/live"):
+            answer = visitor.server.ask(one.path, *one.headers, method=one.method)
+            assert 400 <= answer.status < 500, one
+            assert b"genesis" not in answer.body, one
 
 
 def test_a_path_that_is_no_page_is_told_apart_from_one_only_after_the_login(visitor: Visitor) -> None:
@@ -172,7 +214,7 @@ def test_a_login_leads_nowhere_but_to_a_page(visitor: Visitor, path: str) -> Non
     assert visitor.log_in(going_on="/ui/resources?q=a+b").headers["location"] == "/ui/resources?q=a+b"
 
 
-@pytest.mark.parametrize("token", ["", "made-" + "up", "with blank", "é", "x" * 9000, "line\nbreak"], ids=repr)
+@pytest.mark.parametrize("token", ["", "made-" + "up", "with blank", "é", "x" * 9000, "line\nbreak"], ids=lambda token: repr(token[:12]))
 def test_a_token_that_vault_does_not_know_opens_nothing(visitor: Visitor, token: str) -> None:
     answer = visitor.ask("/ui/login", {"token": token, "next": "/ui"})
     assert (answer.status, answer.cookie) == (401, "")
@@ -235,10 +277,52 @@ def test_a_change_is_shown_field_by_field(visitor: Visitor) -> None:
     assert "vault.policy/p" in visitor.ask(f"/ui/runs/{RUN.id}").text
 
 
-def test_a_lockdown_is_told_on_every_page(visitor: Visitor, shown: tuple[Stand, Served], monkeypatch: pytest.MonkeyPatch) -> None:
+def secret(path: str, due: str | None) -> dict[str, Any]:
+    """A row as `rotate status -o json` has it."""
+    told = {"type": "random", "phase": "IDLE", "stage": None, "warn": False, "failures": 0}
+    return {"path": path, "last_rotated": due and "2026-01-01T00:00:00Z", "next_due": due, "overdue": path == "late", **told}
+
+
+def test_rotations_are_told_by_what_is_due_first(visitor: Visitor, shown: tuple[Stand, Served]) -> None:
+    visitor.log_in()
+    assert "Not looked at yet." in visitor.ask("/ui/secrets").text
+    rows = [secret("never", None), secret("soon", "2099-01-02T00:00:00Z"), secret("late", "2026-01-02T00:00:00Z")]
+    shown[0].notes.write("secrets", {"at": 1.0, "rows": rows})
+    text = visitor.ask("/ui/secrets").text
+    assert re.findall(r'<th scope="row"><code>(\w+)', text) == ["late", "soon", "never"]
+    passed = [int(percent) for percent in re.findall(r'<progress max="100" value="(\d+)"', text)]
+    assert (len(passed), passed[0]) == (2, 100)
+    assert passed[1] < 100
+    assert '<strong class="bad">1</strong> of 3' in visitor.ask("/ui").text
+    shown[0].notes.strike("secrets")
+
+
+def test_who_can_reach_a_path_is_told_with_what_allows_it(visitor: Visitor) -> None:
+    visitor.log_in()
+    assert "vault.auth_role/ci" not in visitor.ask("/ui/access").text
+    text = visitor.ask("/ui/access?path=secret/data/x&capability=read").text
+    assert ("vault.auth_role/ci" in text, "under a condition" in text) == (True, True)
+    wrong = visitor.ask("/ui/access?path=%3Cb%3E&capability=sudo")
+    assert (wrong.status, "&lt;b&gt; is not one of primary" in wrong.text) == (200, True)
+
+
+def test_the_latest_refusals_are_told_and_no_more_than_that_are_kept(visitor: Visitor) -> None:
+    visitor.log_in()
+    LATEST.blocked(Blocked("limits", 429, "too many", ip_address("203.0.113.7")))
+    LATEST.noticed(Notice("github", 200, "seen before", None, "duplicate"))
+    LATEST.noticed(Notice("github", 401, "no signature", None))
+    text = visitor.ask("/ui/blocked").text
+    assert text.index("signature of github") < text.index("203.0.113.7")
+    assert "seen before" not in text
+    for _ in range(MOST + 10):
+        LATEST.blocked(Blocked("limits", 429, "too many"))
+    assert len(LATEST.all()) == MOST
+
+
+def test_a_lockdown_is_told_on_every_page(visitor: Visitor, shown: tuple[Stand, Served]) -> None:
     visitor.log_in()
     assert "Locked down" not in visitor.ask("/ui").text
-    locked = pages(Sources(replace(shown[0].api, closed=lambda: "a breach, says olga"), whose, lambda _token: None, lambda: ROWS, versions))
+    locked = pages(sources(replace(shown[0].api, closed=lambda: "a breach, says olga")))
     means = replace(shown[0].means, pages=locked.routes, proofs=lambda _network: (locked.proof,), counters=MemoryCounters())
     shown[0].live.swap(composed(Declared(), means))
     visitor.log_in()

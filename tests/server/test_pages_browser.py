@@ -13,6 +13,7 @@ from tests.server.deployment import Deployment, Running, policy, until
 from tests.server.test_serving import idle
 
 Scheme = Literal["light", "dark"]
+READER_ENTITY = "kind: vault.identity_entity\nname: reader\nspec: {policies: [p]}\n"
 READER = 'path "reconciler/data/genesis/dev/head" { capabilities = ["read"] }'
 
 
@@ -44,6 +45,7 @@ def made(deployed: Deployment, rules: str) -> str:
 
 def test_somebody_logs_in_finds_an_object_sees_what_a_run_did_to_it_and_logs_out(deployed: Deployment, browser: Browser) -> None:
     deployed.site.write("desired-state/p.yaml", policy("first/*", "<script>alert(1)</script>/*"))
+    deployed.site.write("desired-state/reader.yaml", READER_ENTITY)
     deployed.push()
     deployed.site.apply()
     said: list[str] = []
@@ -62,6 +64,10 @@ def test_somebody_logs_in_finds_an_object_sees_what_a_run_did_to_it_and_logs_out
         page.get_by_text("in sync").or_(page.get_by_text("applied")).first.wait_for()
         cookie = page.context.cookies()[0]
         assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        page.get_by_role("link", name="Access").click()
+        page.get_by_label("Path").fill("first/x")
+        page.get_by_role("button", name="Ask").click()
+        page.get_by_role("rowheader", name="vault.identity_entity/reader").wait_for()
         page.get_by_role("button", name="Log out").click()
         page.goto(f"http://127.0.0.1:{server.port}/ui")
         page.get_by_label("Vault token").wait_for()
@@ -87,7 +93,17 @@ def test_a_person_sees_what_their_own_token_may_read(deployed: Deployment, brows
         until(lambda: page.reload() and page.get_by_label("Vault token").is_visible(), "the session ends with its token")
 
 
-PAGES = ("/ui", "/ui/resources", "/ui/resources?q=nothing", "/ui/resources/vault.policy/p", "/ui/runs", "/ui/none")
+PAGES = (
+    "/ui",
+    "/ui/resources",
+    "/ui/resources?q=nothing",
+    "/ui/resources/vault.policy/p",
+    "/ui/runs",
+    "/ui/secrets",
+    "/ui/access?path=first/x&capability=read",
+    "/ui/blocked",
+    "/ui/none",
+)
 GROUNDS: dict[Scheme, str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
 
 

@@ -21,6 +21,9 @@ NAVIGATION = (
     ("/ui", "Overview"),
     ("/ui/resources", "Resources"),
     ("/ui/runs", "Runs"),
+    ("/ui/secrets", "Rotation"),
+    ("/ui/access", "Access"),
+    ("/ui/blocked", "Blocked"),
 )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...core.run import AppliedVersion
 from ...edge.scope import Principal
 from ..api import Api
+from .blocked import Stopped
 
 
 class Resource(NamedTuple):
@@ -22,10 +23,15 @@ class Resource(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """`api` is what the JSON API is handed; `whose` asks Vault about a token, and raises BackendError."""
+    """`api` is what the JSON API is handed; `whose` asks Vault about a token, and raises BackendError.
+
+    `able` says who may do something (capability; "": anything) on a path of an instance, as `reconcile who-can -o json` does.
+    """
 
     api: Api
     whose: Callable[[str], Awaitable[Principal | None]]
     forget: Callable[[str], None]
     resources: Callable[[], Sequence[Resource]]
     versions: Callable[[str], Sequence[AppliedVersion]]
+    able: Callable[[str, str, str], Sequence[Mapping[str, Any]]]
+    blocked: Callable[[], Sequence[Stopped]]

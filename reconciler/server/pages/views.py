@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
 
+from ...core.address import HOME
 from ...core.change import Action
+from ...core.errors import Invalid, Usage
 from ...core.run import ObjectRecord, RunRecord
 from ...report.rows import SIGNS, recorded
 from ...report.structures import Detail
@@ -19,6 +22,8 @@ from .sources import Sources
 PAGE_ROWS = 100
 RUNS_SHOWN = 100
 PAGE_OBJECTS = 50  # with their diffs
+CAPABILITIES = ("create", "read", "update", "patch", "delete", "list", "scan", "sudo")
+_NEVER = "9999"  # sorts behind all times
 _RUN = re.compile(r"[0-9a-f]{12}")
 _PAGE = re.compile(r"[1-9][0-9]{0,5}")
 _WORDS = {"running": "running, or killed"}
@@ -99,6 +104,36 @@ def _run(sources: Sources, request: Request) -> Mapping[str, Any]:
     return {"run": _run_row(found[0]), "slice": part._replace(rows=[_shown(one) for one in part.rows])}
 
 
+def _secrets(sources: Sources, _request: Request) -> Mapping[str, Any]:
+    found = sources.api.notes.read("secrets")
+    rows = sorted(found["rows"], key=lambda row: (row["next_due"] or _NEVER, row["path"])) if found else None
+    return {"at": found["at"] if found else None, "rows": rows and [{**row, "passed": _passed(row)} for row in rows]}
+
+
+def _passed(row: Mapping[str, Any]) -> int | None:
+    """How much of the time between two rotations is over, in percent; None where there is no such time."""
+    if not (row["last_rotated"] and row["next_due"]):
+        return None
+    last, due = (datetime.fromisoformat(row[name]) for name in ("last_rotated", "next_due"))
+    whole = max((due - last).total_seconds(), 1.0)
+    return min(max(round(100 * (datetime.now(UTC) - last).total_seconds() / whole), 0), 100)
+
+
+def _access(sources: Sources, request: Request) -> Mapping[str, Any]:
+    asked = {name: request.query_params.get(name, "").strip() for name in ("path", "capability", "instance")}
+    shown: dict[str, Any] = {**asked, "instance": asked["instance"] or HOME.instance, "capabilities": CAPABILITIES, "said": ""}
+    if not asked["path"]:
+        return {**shown, "rows": None}
+    try:
+        return {**shown, "rows": sources.able(asked["path"], asked["capability"], shown["instance"])}
+    except (Usage, Invalid) as error:
+        return {**shown, "rows": None, "said": str(error)}
+
+
+def _blocked(sources: Sources, _request: Request) -> Mapping[str, Any]:
+    return {"rows": sources.blocked()}
+
+
 def _run_row(run: RunRecord) -> Mapping[str, Any]:
     changes = ", ".join(f"{run.summary[action]:,} {action}" for action in Action if run.summary.get(action))
     return {**run._asdict(), "outcome": _WORDS.get(run.outcome, run.outcome), "changes": changes or "none"}
@@ -122,4 +157,7 @@ VIEWS: Mapping[str, View] = {
     "/ui/resources/{address:path}": View("Resource", "resource.html", "/ui/resources", _resource),
     "/ui/runs": View("Runs", "runs.html", "/ui/runs", _runs),
     "/ui/runs/{run}": View("Run", "run.html", "/ui/runs", _run),
+    "/ui/secrets": View("Rotation", "secrets.html", "/ui/secrets", _secrets),
+    "/ui/access": View("Access", "access.html", "/ui/access", _access),
+    "/ui/blocked": View("Blocked requests", "blocked.html", "/ui/blocked", _blocked),
 }
