@@ -30,6 +30,7 @@ def test_a_kind_needs_only_what_it_cannot_do_without() -> None:
     spec = BoxSpec()
     assert not list(kind.refs("n", spec))
     assert not list(kind.check("n", spec))
+    assert not list(kind.fits("n", spec, lambda _kind, _name: None))
     assert kind.fold("Name") == "Name"
     assert kind.align(spec, BoxSpec(ttl=1)) == BoxSpec(ttl=1)
     assert kind.loses("n", spec) == kind.undeletable == kind.stays("n", spec) == ""
