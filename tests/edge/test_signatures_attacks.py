@@ -172,6 +172,14 @@ def test_two_headers_that_could_disagree_are_malformed(header: bytes) -> None:
     assert it.post(body, [*headers.items(), (header, headers[header])]).status == 400
 
 
+def test_two_times_in_the_header_of_stripe_are_malformed() -> None:
+    it = stand("stripe")
+    body, headers = it.signed()
+    for doubled in (headers[b"stripe-signature"] + b",t=%d" % now(), b"t=%d," % (now() - 1) + headers[b"stripe-signature"]):
+        assert it.post(body, {b"stripe-signature": doubled}).status == 400
+    assert not it.inbox.receipts
+
+
 # What a lenient reader would take for a number. None of them is signed, so that only the form can be what is wrong.
 TIMES = [b"1e9", b"+17", b"-1", b"17.5", b"0x10", b" 17", b"17 ", b"1_000", "١٢٣".encode(), b"9" * 20, b"007", b"now", b"\xff", b"1\0"]
 
