@@ -33,7 +33,7 @@ def seconds(deployed: Deployment) -> list[float]:
     return found
 
 
-def main() -> None:
+def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     with trial() as deployed:
         deployed.site.write("desired-state/many.yaml", many(count, "one"))
@@ -41,10 +41,12 @@ def main() -> None:
         deployed.site.apply()
         deployed.site.git("-C", str(deployed.clone), "pull", "--quiet", "--ff-only")
         first, *others = seconds(deployed)
-    print(
-        f"search over {count:,} objects: first {1000 * first:,.0f} ms, then at most {1000 * max(others):,.0f} ms (goal {1000 * GOAL:.0f} ms)"
-    )
+    most = max(others)
+    detail = f"the first after a run, which reads the ledger: {1000 * first:,.0f} ms"
+    name = f"a page of a search over {count:,} objects"
+    print(f"{name:<44} {1000 * most:>8,.0f} {'ms':<10} {f'<= {1000 * GOAL:.0f}':>9}  {'ok' if most <= GOAL else 'MISSED':<7} {detail}")
+    return 0 if most <= GOAL else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
