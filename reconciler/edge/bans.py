@@ -69,8 +69,7 @@ class Bans:
         # A record speaks until its ban is over and its levels are forgotten, which takes less than twice the longest.
         interval = -(-rule.within // rule.after)
         shape = Shape(interval, interval * rule.after)
-        self._any = False  # whether anybody ever failed or proved anything: until then all are alike
-        self._unknown = Verdict(True, rule.after, 0, 0)
+        self.unknown = Verdict(True, rule.after, 0, 0)  # of nearly all addresses, so it is made once
         self._keys: Generations[Record] = Generations(max(3 * rule.longest, rule.within, rule.trust), shape)
 
     def resize(self, memory: int) -> None:
@@ -78,12 +77,12 @@ class Bans:
 
     def look(self, key: bytes, now: int, cost: int) -> Verdict:
         """How an address stands."""
-        if not self._any:
-            return self._unknown
         record = self._keys.find(key, now)
         if record is not None:
             record = self._keys.young[key] = sane(self._ban, record, now)
             return self._verdict(record, now)
+        if not self._keys.crowd.used:
+            return self.unknown
         well, _, wait, _ = self._keys.crowd.look(key, now, 1)
         return Verdict(well, self._ban.after, wait, 0)
 
@@ -92,7 +91,6 @@ class Bans:
         return self.look(key, now, cost)
 
     def strike(self, key: bytes, now: int, jitter: int) -> Verdict:
-        self._any = True
         record = self._keys.find(key, now)
         if record is None and self._keys.outside(key, now):
             self._keys.crowd.take(key, now, 1)
@@ -103,7 +101,6 @@ class Bans:
 
     def prove(self, key: bytes, now: int) -> None:
         # Kept even where there is no room: who proves himself is known, and few.
-        self._any = True
         self._keys.find(key, now)
         self._keys.young[key] = Record(trusted=now + self._ban.trust)
 

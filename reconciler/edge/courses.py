@@ -18,7 +18,7 @@ TRUSTED_TIMES, SUSPECT_COST = 10, 2
 class Lane:
     """What is asked of requests for some paths, from addresses of one standing: whether they are banned, and each rule of each limit."""
 
-    __slots__ = ("_asked", "_form", "_skipped", "_unremarkable", "names", "policy")
+    __slots__ = ("_asked", "_form", "_skipped", "_unremarkable", "alone", "ban", "names", "policy")
 
     def __init__(self, limits: Sequence[Limit], ban: Ban | None, *, times: int = 1, cost: int = 1) -> None:
         rules = [(rule, key_function(limit.key), min(cost, capacity(rule))) for limit in limits for rule in limit.rules(times)]
@@ -27,6 +27,9 @@ class Lane:
             self._asked.insert(0, (ban, None, 0))
         self._unremarkable = (ban.after, 0, 0) if ban is not None else None
         self.names = ["banned" if isinstance(rule, Ban) else rule.name for rule, _, _ in self._asked]
+        # The one rule there is to ask, where it never has a request wait.
+        self.alone = rules[0] if len(rules) == 1 and not (isinstance(rules[0][0], Bucket) and rules[0][0].waits) else None
+        self.ban = ban
         self._skipped = 2 * (len(self._asked) - len(rules))
         self.policy = (b"ratelimit-policy", b", ".join([_policy(rule) for rule, _, _ in rules]))
         self._form = b", ".join([b'"%b";r=%%d;t=%%d' % rule.name.encode() for rule, _, _ in rules])
@@ -50,6 +53,11 @@ class Lane:
         if not self._form:
             return at_once, ()
         return at_once, (self.policy, (b"ratelimit", self._form % tuple(numbers[self._skipped :])))
+
+    def read_one(self, verdict: Verdict) -> Headers:
+        """The headers of a verdict that lets a request go on at once, where there is one rule."""
+        _, remaining, _, reset = verdict
+        return (self.policy, (b"ratelimit", self._form % (remaining, -(-reset // MICROSECONDS))))
 
 
 class Course:

@@ -59,6 +59,15 @@ class MemoryCounters:
             table = self._renewed(table, rule)
         return table
 
+    def take_one(self, rule: Rule, key: bytes, cost: int, ban: Ban | None, site: bytes) -> Verdict | None:
+        """What `decide` says of one rule, if nothing is known of the address, else None: so it is with nearly every request."""
+        now = self._clock()
+        if ban is not None:
+            bans = self._bans(ban)
+            if bans.look(site, now, 0) is not bans.unknown:
+                return None
+        return self._table(rule).take(key, now, cost)
+
     def _renewed(self, table: Table | None, rule: Rule) -> Table:
         """A rule that was declared otherwise begins anew."""
         if table is not None and table.rule == rule:

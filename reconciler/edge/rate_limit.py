@@ -64,8 +64,8 @@ class RateLimitMiddleware:
     ) -> None:
         self._app = app
         self._counters = counters
-        # Counts in memory are asked without a coroutine, which would take as long as they do.
-        self._decide = counters.decide if isinstance(counters, MemoryCounters) else None
+        # Counts in memory can be asked without a coroutine, which would take as long as they do.
+        self._memory = counters if isinstance(counters, MemoryCounters) else None
         self._vital = pattern(vital)
         self._observe = observe
         self._clock = clock
@@ -95,16 +95,13 @@ class RateLimitMiddleware:
             return
         site = site_of(ip)
         lane = course.lanes[self._reputation.standing(site) if self._exempt is None else self._standing(ip, site)]
-        told: Headers = ()
-        if checks := lane.checks(scope, site):
-            verdicts = self._decide(checks) if self._decide else await self._counters.take(checks)
-            at_once, told = lane.read(verdicts)
-            if lane.is_news(verdicts):
-                self._reputation.learn(site, verdicts[0])
-            if not at_once and (wait := await self._held(verdicts)):
-                self._observe(Blocked("limit", 429, _reason(lane, verdicts), ip))
-                await refuse(scope, send, 429, [(b"retry-after", b"%d" % seconds(wait)), *told])
-                return
+        verdict = None
+        if self._memory is not None and lane.alone is not None:
+            rule, key_of, cost = lane.alone
+            verdict = self._memory.take_one(rule, site if key_of is None else key_of(scope, site), cost, lane.ban, site)
+        told = lane.read_one(verdict) if verdict is not None and verdict[0] else await self._asked(lane, scope, send, site)
+        if told is None:
+            return
         status = 0
 
         # Not a coroutine: it hands on the one it would wait for.
@@ -121,6 +118,21 @@ class RateLimitMiddleware:
             await at_work(self._app, course.work, self._ticks, scope, receive, answer)
         if ip is not None and (status == 401 or PRINCIPAL in scope or WEBHOOK in scope):
             await self._judge(scope, ip, site, status)
+
+    async def _asked(self, lane: Lane, scope: Scope, send: Send, site: bytes) -> Headers | None:
+        """Ask all there is to ask. Returns what the sender is to be told beside his answer; None if he was refused."""
+        checks = lane.checks(scope, site)
+        if not checks:
+            return ()
+        verdicts = await self._counters.take(checks)
+        at_once, told = lane.read(verdicts)
+        if lane.is_news(verdicts):
+            self._reputation.learn(site, verdicts[0])
+        if at_once or not (wait := await self._held(verdicts)):
+            return told
+        self._observe(Blocked("limit", 429, _reason(lane, verdicts), address_of(scope)))
+        await refuse(scope, send, 429, [(b"retry-after", b"%d" % seconds(wait)), *told])
+        return None
 
     def _standing(self, ip: Address | None, site: bytes) -> Standing:
         if self._exempt is not None and ip is not None and ip in self._exempt:
