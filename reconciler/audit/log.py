@@ -14,19 +14,20 @@ machines that are thrown away have one log; each keeps its own segments as files
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..core.errors import Conflict, ReconcilerError
 from . import head as heads
 from .event import Event
-from .head import Head, Listed
+from .head import Head, Listed, Unanswered
 from .merkle import HASH_BYTES, Frontier, leaf_hash
 from .note import Checkpoint, NoteError, Signer, Verifier, read_checkpoint, signed, verified
 from .packing import packed, read_packed
 from .people import People
-from .reading import Entry, answered, entries, whole_lines
+from .reading import Entry, answered, whole_lines
 from .segment import SUFFIX, sync_folder
 from .shelf import Shelf
 
@@ -34,6 +35,25 @@ ATTEMPTS = 20  # at the head, while others commit too
 LEAVES = ".leaves"
 NOTE = ".note"
 ARCHIVED = "archived/"
+
+
+class Told(NamedTuple):
+    """What a segment tells, in short: when, what it left open, and which intents of earlier segments it answered."""
+
+    begun: str
+    ended: str
+    left: Mapping[str, Unanswered]
+    answered: Collection[str]
+
+    def after(self, before: Mapping[str, Unanswered]) -> dict[str, Unanswered]:
+        """The intents without an outcome once this segment is committed."""
+        return {id: one for id, one in before.items() if id not in self.answered} | dict(self.left)
+
+
+def told_by(found: Sequence[Entry]) -> Told:
+    """What lines tell, that somebody else has written."""
+    ends = {str(entry.get("cause_id")) for entry in found if entry["type"] == "outcome"}
+    return Told(str(found[0]["ts"]), str(found[-1]["ts"]), answered({}, iter(found)), ends)
 
 
 class Tampered(ReconcilerError):
@@ -87,18 +107,17 @@ class Log:
             raise ReconcilerError(f"this machine's key is not among those that are trusted with the audit log: {signer.verifier.vkey}")
         return signed(Checkpoint(self._origin(part), tree.size, tree.root()).text, [signer])
 
-    def commit(self, id: str, leaves: Sequence[bytes]) -> None:
+    def commit(self, id: str, leaves: Sequence[bytes], told: Told) -> None:
         """Make a segment of the folder `open` the next of the log. Raises Tampered and other ReconcilerErrors; then it stays open."""
-        content = (self.open_folder / f"{id}{SUFFIX}").read_bytes()
-        lines, _ = whole_lines(content)
         if self.shipped:
+            content = (self.open_folder / f"{id}{SUFFIX}").read_bytes()
             for key, part in {**packed(f"segments/{id}", content), **packed(f"leaves/{id}", b"".join(leaves))}.items():
                 self.shelf.add(key, part)
-        self._commit(id, list(entries(lines)), leaves)
+        self._commit(id, leaves, told)
         self._settled(id, leaves)
         self.people.settle()
 
-    def _commit(self, id: str, found: Sequence[Entry], leaves: Sequence[bytes]) -> None:
+    def _commit(self, id: str, leaves: Sequence[bytes], told: Told) -> None:
         for _ in range(ATTEMPTS):
             head, version = self.trusted_head()
             if self._has(head, id):
@@ -106,8 +125,8 @@ class Log:
             tree = head.tree()
             begin = tree.size
             tree.extend(leaves)
-            listed = Listed(id, begin, len(leaves), str(found[0]["ts"]), str(found[-1]["ts"]), self.sign(tree))
-            after, pages = heads.with_segment(head, listed, tree, answered(head.unanswered, iter(found)))
+            listed = Listed(id, begin, len(leaves), told.begun, told.ended, self.sign(tree))
+            after, pages = heads.with_segment(head, listed, tree, told.after(head.unanswered))
             for key, page in pages.items():
                 self.shelf.add(key, page)
             try:

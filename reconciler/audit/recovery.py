@@ -19,7 +19,7 @@ from ..core.errors import ReconcilerError
 from .chain import Fault, look
 from .event import Event
 from .head import Unanswered
-from .log import NOTE, Log, leaves_of, recovery
+from .log import NOTE, Log, leaves_of, recovery, told_by
 from .merkle import root_of
 from .note import NoteError
 from .reading import answered, whole_lines
@@ -65,12 +65,13 @@ def _take(book: Log, path: Path, record: Record) -> None:
         path.with_suffix(NOTE).unlink(missing_ok=True)
         return
     leaves = leaves_of(lines)
-    fault = look(lines, leaves, id.rpartition("-")[2]).fault or note_fault(book, path, note, leaves)
+    looked = look(lines, leaves, id.rpartition("-")[2])
+    fault = looked.fault or note_fault(book, path, note, leaves)
     if fault is not None:
         _set_aside(book, path, fault, record)
         return
     try:
-        book.commit(id, leaves)
+        book.commit(id, leaves, told_by(looked.found))
     except (ReconcilerError, OSError) as error:
         # What was recorded is on this disk; the next run tries again.
         log.warning("audit: lines that an earlier run left could not be committed yet: %s", error)

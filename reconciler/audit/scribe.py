@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ..core.errors import BackendError, ReconcilerError
-from .event import Event
+from .event import Event, moment
 from .head import Unanswered
-from .log import NOTE, Log
+from .log import NOTE, Log, Told
 from .recovery import left_behind, take_over
 from .redaction import Masks, Redactor
-from .segment import SUFFIX, Segment, Unloggable
+from .segment import SUFFIX, Segment, Unloggable, Written
 
 log = logging.getLogger(__name__)
 
@@ -61,26 +61,48 @@ class Scribe:
         self._lock = threading.Lock()
         self._sealing = threading.Lock()
         self._segment: Segment | None = None
-        self._left: dict[str, Unanswered] | None = None
+        self._left: dict[str, Unanswered] | None = None  # by earlier processes
+        self._mine: dict[str, Event] = {}  # intents of this process that have no outcome yet
+        self._answered: set[str] = set()  # intents of earlier processes that have one now
         self._ended = threading.Event()
 
     def intent(self, action: str, resource: str, **fields: str) -> str:
-        return self.intents([Event("intent", action=action, resource=resource, **fields)])[0]
+        made = self._identified(Event("intent", action=action, resource=resource, **fields))
+        self._begin([made])
+        return made.id
 
-    def intents(self, events: Iterable[Event]) -> list[str]:
-        """Keep several at once, for the price of one; return their ids."""
-        made = [self._identified(event) for event in events]
-        self._opened().append(made)
+    def intents(self, wanted: Iterable[tuple[str, str, str]]) -> list[str]:
+        """Keep several (action, resource, version before) for the price of one; return their ids."""
+        asked = list(wanted)
+        random, commit, rid = secrets.token_hex(8 * len(asked)), self._about.commit, self._about.rid
+        made = [
+            Event("intent", random[16 * at : 16 * at + 16], commit=commit, action=action, resource=resource, ver_from=version, rid=rid)
+            for at, (action, resource, version) in enumerate(asked)
+        ]
+        self._begin(made)
         return [event.id for event in made]
 
-    def outcome(self, id: str, outcome: str, *, wait: bool = True, **fields: str) -> None:
-        """Without `wait` it is on the disk with what is recorded next: enough where looking tells what became of it."""
+    def _begin(self, made: Sequence[Event]) -> None:
+        self._opened().append(made)
         with self._lock:
-            if self._left:
-                self._left.pop(id, None)
-        self._opened().append([Event("outcome", cause_id=id, outcome=outcome, **fields)], wait=wait)
+            self._mine.update((event.id, event) for event in made)
+
+    def outcome(self, id: str, outcome: str, **fields: str) -> None:
+        self._answer(Event("outcome", cause_id=id, outcome=outcome, **fields), wait=True)
         if self._guarded:
             self._seal()
+
+    def outcome_soon(self, id: str, outcome: str, **fields: str) -> None:
+        """Keep an outcome with what is kept next, or at the end: enough where looking would tell it, too."""
+        self._answer(Event("outcome", cause_id=id, outcome=outcome, **fields), wait=False)
+
+    def _answer(self, event: Event, *, wait: bool) -> None:
+        self._opened().append([event], wait=wait)
+        with self._lock:
+            if self._mine.pop(event.cause_id, None) is None:
+                self._answered.add(event.cause_id)
+                if self._left:
+                    self._left.pop(event.cause_id, None)
 
     def decision(self, action: str, resource: str, **fields: str) -> None:
         """Keep what a person or a guard decided."""
@@ -92,7 +114,8 @@ class Scribe:
         self._opened().append([event])
 
     def dangling(self, resource: str) -> tuple[str, ...]:
-        return tuple(one.id for one in self.unanswered() if one.resource == resource)
+        shown = self.clean(resource)
+        return tuple(one.id for one in self.unanswered() if one.resource == shown)
 
     def unanswered(self) -> Sequence[Unanswered]:
         """All intents that had no outcome when this process began, and have none since."""
@@ -109,13 +132,24 @@ class Scribe:
         if segment is None:
             return
         try:
-            self._write_note(segment)
             written = segment.finish()
-            self._book.commit(written.id, written.leaves)
+            self._book.commit(written.id, written.leaves, self._told(written))
         except (ReconcilerError, OSError) as error:
             log.warning("audit: what this run recorded is on this disk, but not yet in the log: %s", error)
+            self._seal_left(segment)
         finally:
             segment.abandon()
+
+    def _told(self, written: Written) -> Told:
+        left = {one.id: Unanswered(one.id, one.action, self.clean(one.resource), one.commit, one.rid) for one in self._mine.values()}
+        return Told(moment(written.begun), moment(written.ended), left, self._answered)
+
+    def _seal_left(self, segment: Segment) -> None:
+        """Sign what could not be committed, so that nobody takes from it until it is."""
+        try:
+            self._write_note(segment)
+        except (ReconcilerError, OSError) as error:
+            log.warning("audit: no checkpoint could be made of it: %s", error)
 
     def __enter__(self) -> Scribe:
         return self

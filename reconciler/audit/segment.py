@@ -34,6 +34,8 @@ class Written(NamedTuple):
 
     id: str
     leaves: tuple[bytes, ...]
+    begun: float
+    ended: float
 
 
 class Segment:
@@ -53,7 +55,7 @@ class Segment:
         self._size = 0  # bytes of them
         self._flushing = False
         self._broken = ""
-        self.last = now()
+        self.last = self._begun = 0.0
         self._file = _create(path)
 
     @property
@@ -88,7 +90,7 @@ class Segment:
             self._must_work()
             self._flush()
             self._broken = "the segment is finished"
-        return Written(self.path.name.removesuffix(SUFFIX), tuple(self._leaves))
+        return Written(self.path.name.removesuffix(SUFFIX), tuple(self._leaves), self._begun, self.last)
 
     def abandon(self) -> None:
         """Let go of the file as it is: the next process looks after it."""
@@ -107,6 +109,7 @@ class Segment:
     def _add(self, event: Event) -> None:
         # A clock that was set back must not make lines that contradict each other.
         self.last = max(self._now(), self.last)
+        self._begun = self._begun or self.last
         line = line_of(event, Stamp(len(self._leaves), moment(self.last), self.writer, self._prev), self._clean)
         leaf = leaf_hash(line)
         self._pending.append(line + b"\n")

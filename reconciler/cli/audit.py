@@ -78,9 +78,9 @@ def export(settings: Settings, since: str, until: str, out: Path | None) -> None
     """Print the lines as they were recorded and hashed, one JSON object a line."""
     from reconciler.wiring.evidence import moment_of, opened_book
 
-    with opened_book(settings) as book, click.open_file(str(out) if out else "-", "wb") as stream:
+    with opened_book(settings) as book, click.open_file(str(out) if out else "-", "w", encoding="utf-8") as stream:
         for line in book.lines(moment_of(since), moment_of(until)):
-            stream.write(line + b"\n")
+            stream.write(f"{line.decode()}\n")
 
 
 @audit.command()
@@ -144,7 +144,7 @@ def archive(settings: Settings, older_than: str, folder: Path, keep: bool, yes: 
 @audit.command()
 @click.pass_obj
 def key(settings: Settings) -> None:
-    """Print the public key that signs, as `audit: {trusted: [{vkey: ...}]}` takes it. It is made where there is none."""
+    """Print the public key that signs, as `audit: {trusted: [{public_key: ...}]}` takes it. It is made where there is none."""
     from reconciler.wiring.evidence import opened_book
 
     with opened_book(settings, "apply") as book:

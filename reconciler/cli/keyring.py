@@ -37,6 +37,7 @@ def show(settings: Settings, output: str) -> None:
 def sync(settings: Settings, yes: bool) -> None:
     """Give the store the declared slots, no more and no less. No secret is touched."""
     from reconciler.cli.running import ask_or_yes
+    from reconciler.wiring.secret_changes import recorded_change
     from reconciler.wiring.stores import encrypted_files
 
     with encrypted_files(settings) as store:
@@ -44,7 +45,8 @@ def sync(settings: Settings, yes: bool) -> None:
         if undeclared:
             ask_or_yes(yes)
             yes or click.confirm(f"Remove {', '.join(sorted(undeclared))}?", abort=True)
-        added, removed = store.keyring.sync_slots()
+        with recorded_change(settings, "secret.keyring.sync", store.name):
+            added, removed = store.keyring.sync_slots()
     click.echo(f"Added: {', '.join(added) or 'none'}. Removed: {', '.join(removed) or 'none'}.")
 
 
@@ -54,10 +56,11 @@ def sync(settings: Settings, yes: bool) -> None:
 def rotate(settings: Settings, yes: bool) -> None:
     """Make a new master key, encrypt everything anew, and destroy the old key. Killed, it goes on when called again."""
     from reconciler.cli.running import ask_or_yes
+    from reconciler.wiring.secret_changes import recorded_change
     from reconciler.wiring.stores import encrypted_files, rotate_master
 
     ask_or_yes(yes)
     yes or click.confirm("Encrypt the whole store anew?", abort=True)
-    with encrypted_files(settings) as store:
+    with encrypted_files(settings) as store, recorded_change(settings, "secret.keyring.rotate", store.name):
         count = rotate_master(store)
     click.echo(f"Encrypted {count:,} files anew. The old master key is destroyed.")

@@ -85,10 +85,10 @@ def put(settings: Settings, path: str, pairs: tuple[str, ...], cas: str | None, 
     """
     from reconciler.cli.output import say_json
     from reconciler.cli.secret_values import value_from
-    from reconciler.wiring.stores import secret_client
+    from reconciler.wiring.secret_changes import changing_client
 
     value = value_from(pairs)
-    with secret_client(settings) as client:
+    with changing_client(settings) as client:
         version = client.put(path, value, "" if cas == "0" else cas, store=store)
         where = client.written(store)
     written = {"path": path, "version": version, "store": where[0]}
@@ -143,10 +143,11 @@ def versions(settings: Settings, path: str, store: str, output: str) -> None:
 def delete(settings: Settings, path: str, version: str | None, yes: bool, store: str) -> None:
     """Take a secret away from its readers. Vault and AWS can bring it back; with --version nothing can."""
     from reconciler.cli.running import ask_or_yes
-    from reconciler.wiring.stores import removal, secret_client
+    from reconciler.wiring.secret_changes import changing_client
+    from reconciler.wiring.stores import removal
 
     ask_or_yes(yes)
-    with secret_client(settings) as client:
+    with changing_client(settings) as client:
         found = removal(client, path, version or "", store)
         if yes or click.confirm(found.question, default=False):
             found.carry_out()

@@ -31,7 +31,7 @@ class TrustedKey(BaseModel):
     """A public key, as `reconcile audit key` prints it, and the last day of what it may have signed."""
 
     model_config = _FROZEN
-    vkey: Annotated[str, Field(pattern=r"^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$")]
+    public_key: Annotated[str, Field(pattern=r"^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$", description="NAME+ID+KEY")]
     until: datetime.date | None = None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reconciler.audit.journal import RunRecorder
 from reconciler.core.change import Action, Change
 from reconciler.core.errors import Missing, ReconcilerError, Refused, Stale
 from reconciler.core.kind import Names
@@ -23,6 +24,7 @@ from .execute import Outcome, Result, execute
 from .orders import Orders
 from .plan import Planned, make_plan
 from .record import began, claims, ended, records
+from .recorded import Recorded, answer_what_was_left, begin_run
 from .undo import undo
 from .world import Wish, World
 
@@ -50,8 +52,8 @@ class Applied:
         return records(self.results)
 
 
-def apply(world: World, wish: Wish, fence: int, orders: Orders, run: str) -> Applied:
-    """Apply a commit under a lease, whose fence the ledger is told.
+def apply(world: World, wish: Wish, fence: int, orders: Orders, run: str, recorder: RunRecorder) -> Applied:
+    """Apply a commit under a lease, whose fence the ledger is told. The audit log is told before and after each change.
 
     Raises Refused (a guard said no, or it is not the plan that was reviewed); then nothing was written.
     """
@@ -71,24 +73,34 @@ def apply(world: World, wish: Wish, fence: int, orders: Orders, run: str) -> App
     if planned.plan.changes and not orders.confirm(planned.plan):
         return Applied(run, planned, declined=True)
     with orders.finishing() as stopping:
-        return _run(world, wish, fence, orders, run, planned, (state, version), stopping)
+        return _run(world, wish, fence, orders, run, planned, (state, version), stopping, recorder)
 
 
 def _run(
-    world: World, wish: Wish, fence: int, orders: Orders, run: str, planned: Planned, read: tuple[State, str], stopping: Callable[[], bool]
+    world: World,
+    wish: Wish,
+    fence: int,
+    orders: Orders,
+    run: str,
+    planned: Planned,
+    read: tuple[State, str],
+    stopping: Callable[[], bool],
+    recorder: RunRecorder,
 ) -> Applied:
     """Claim, write, record. `read`: the ledger as it was read, and its version."""
     state, version = read
     former = world.ledger.last_applied({change.address for change in planned.plan.changes}) if orders.sort == "rollback" else {}
     record = began(world, wish, orders, planned.plan, run, state)
-    begun = state
+    answer_what_was_left(recorder, wish, planned)
+    begun, intent = state, ""
     if planned.plan.changes:
+        intent = begin_run(recorder, wish, orders, planned)
         begun = replace(state, claims={**state.claims, **claims(world, planned.plan, run)}, runs=(record, *state.runs))
         version = world.ledger.save(begun, version, state, fence)
-    results = _carry_out(world, planned, stopping)
-    if orders.undo_on_failure and any(result.outcome is Outcome.FAILED for result in results):
-        results = undo(planned.order, results, lambda change: _write(world, change))
+    results = _carried_out(world, planned, orders, stopping, recorder)
     last = ended(world, wish, orders, planned, begun, record, results, former)
+    if intent:
+        recorder.outcome_soon(intent, last.runs[0].outcome)
     try:
         world.ledger.save(last, version, begun, fence, objects=records(results))
     except ReconcilerError as error:
@@ -96,6 +108,17 @@ def _run(
         return Applied(run, planned, results, unrecorded=str(error))
     world.ledger.collect()
     return Applied(run, planned, results)
+
+
+def _carried_out(world: World, planned: Planned, orders: Orders, stopping: Callable[[], bool], recorder: RunRecorder) -> tuple[Result, ...]:
+    """Write; take it back where that was asked for and something failed."""
+    recorded = Recorded(recorder, orders.sort)
+    results = _carry_out(world, planned, stopping, recorded)
+    recorded.withdraw(results)
+    if orders.undo_on_failure and any(result.outcome is Outcome.FAILED for result in results):
+        back = Recorded(recorder, "undo")
+        results = undo(planned.order, results, back.around(lambda change: _write(world, change)), announce=back.announce)
+    return results
 
 
 class Refusal(Refused):
@@ -123,14 +146,15 @@ def _must_be_expected(plan: Plan, orders: Orders) -> None:
         raise StalePlan(plan, "the saved plan is stale; these changes would come out otherwise now: " + ", ".join(stale))
 
 
-def _carry_out(world: World, planned: Planned, stopping: Callable[[], bool]) -> tuple[Result, ...]:
+def _carry_out(world: World, planned: Planned, stopping: Callable[[], bool], recorded: Recorded) -> tuple[Result, ...]:
     def write(change: Change[Any]) -> Change[Any]:
         return _write(world, _completed(world, planned, change))
 
     def progress(done: int, total: int) -> None:
         world.progress("applying", done, total)
 
-    return execute(planned.plan.changes, planned.order, write, stopping=stopping, progress=progress)
+    changes, order = planned.plan.changes, planned.order
+    return execute(changes, order, recorded.around(write), announce=recorded.announce, stopping=stopping, progress=progress)
 
 
 def _write(world: World, change: Change[Any]) -> Change[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from graphlib import TopologicalSorter
@@ -18,6 +19,8 @@ WRITERS = 16
 """Writes under way at once: more gains nothing on one server and makes a failure wider."""
 
 
+AHEAD = 64
+"""Changes that are announced at once, and under way while the next are: more than there are writers, so that none waits."""
 INTERRUPTED = "interrupted before it began"
 
 
@@ -43,18 +46,21 @@ def execute(
     order: Graph,
     write: Callable[[Change[Any]], Change[Any]],
     *,
+    announce: Callable[[Sequence[Change[Any]]], None] = lambda _changes: None,
     stopping: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Result, ...]:
     """Do every change after those it waits for; `write` returns it as it was done.
 
-    Once `stopping`, those in flight finish and the rest is skipped.
+    `announce` is told of changes before they begin, some at a time; what it refuses fails. Once `stopping`, those in flight
+    finish and the rest is skipped.
     """
     by_address = {change.address: change for change in changes}
     results: dict[Address, Result] = {}
     finished: queue.SimpleQueue[Result] = queue.SimpleQueue()
-    sorter = TopologicalSorter({address: order.get(address, set()) & by_address.keys() for address in by_address})
-    sorter.prepare()
+    waiting: deque[Change[Any]] = deque()
+    under_way = 0
+    sorter = _sorter(by_address, order)
 
     def attempt(change: Change[Any]) -> None:
         # Asked again here: many changes wait in the pool when the person presses Ctrl-C.
@@ -65,14 +71,42 @@ def execute(
             for address in sorter.get_ready():
                 failed = next((before for before in sorted(order.get(address, ())) if _failed(results.get(before))), None)
                 if failed is None:
-                    pool.submit(attempt, by_address[address])
+                    waiting.append(by_address[address])
                 else:
+                    under_way += 1
                     finished.put(Result(by_address[address], Outcome.SKIPPED, f"needs {failed}, which was not done"))
+            while waiting and under_way <= AHEAD:
+                some = [waiting.popleft() for _ in range(min(AHEAD, len(waiting)))]
+                under_way += len(some)
+                for change, refused in _announced(some, announce, stopping):
+                    pool.submit(attempt, change) if refused is None else finished.put(refused)
             result = finished.get()
+            under_way -= 1
             results[result.change.address] = result
             sorter.done(result.change.address)
             progress(len(results), len(by_address))
     return tuple(results[change.address] for change in changes)
+
+
+def _sorter(addresses: Collection[Address], order: Graph) -> TopologicalSorter[Address]:
+    sorter = TopologicalSorter({address: order.get(address, set()).intersection(addresses) for address in addresses})
+    sorter.prepare()
+    return sorter
+
+
+def _announced(
+    some: Sequence[Change[Any]], announce: Callable[[Sequence[Change[Any]]], None], stopping: Callable[[], bool]
+) -> Iterator[tuple[Change[Any], Result | None]]:
+    """Announce changes; with each, the result of those that may not begin."""
+    refused: tuple[Outcome, str] | None = None
+    if stopping():
+        refused = Outcome.SKIPPED, INTERRUPTED
+    else:
+        try:
+            announce(some)
+        except ReconcilerError as error:
+            refused = Outcome.FAILED, str(error)
+    return ((change, Result(change, *refused) if refused else None) for change in some)
 
 
 def _failed(result: Result | None) -> bool:

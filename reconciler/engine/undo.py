@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from reconciler.core.change import Action, Change
@@ -11,13 +11,19 @@ from reconciler.core.order import Graph
 from .execute import Outcome, Result, execute
 
 
-def undo(order: Graph, results: tuple[Result, ...], write: Callable[[Change[Any]], Change[Any]]) -> tuple[Result, ...]:
+def undo(
+    order: Graph,
+    results: tuple[Result, ...],
+    write: Callable[[Change[Any]], Change[Any]],
+    *,
+    announce: Callable[[Sequence[Change[Any]]], None] = lambda _changes: None,
+) -> tuple[Result, ...]:
     """Take back what was applied, in reverse of the order it was done in, and return the results as they are then.
 
     What this run itself created may be deleted whatever it holds: nobody had it before.
     """
     backwards = [_reversed(result.change) for result in results if result.outcome is Outcome.APPLIED]
-    return _merged(results, execute(backwards, _turned(order), write))
+    return _merged(results, execute(backwards, _turned(order), write, announce=announce))
 
 
 def _turned(order: Graph) -> Graph:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
+from typing import NamedTuple
 
 from reconciler.audit.log import Log
 from reconciler.audit.note import Signer, Verifier, read_vkey
@@ -13,8 +14,10 @@ from reconciler.audit.redaction import Masks
 from reconciler.audit.scribe import About, Scribe
 from reconciler.audit.shelf import Below
 from reconciler.core.errors import Missing, Usage
+from reconciler.core.secret import Secret
 from reconciler.desired.environments import Environment
 from reconciler.dev.state import STATE, ensure_state_folder
+from reconciler.engine.world import Sources
 from reconciler.ledger.file import FileShelf
 from reconciler.settings import Settings
 
@@ -27,6 +30,7 @@ from .stores import at_hand, hsm_of
 def book_of(settings: Settings, environment: Environment, clients: ClientPool, *, writing: bool) -> Log:
     """The log of an environment. Nothing is read or sent yet. `writing`: a key in a file is made where there is none."""
     audit = environment.audit
+    declared_keys(environment)  # a key that is none is a mistake of the file, whatever is done
     folder = settings.repo / audit.path / environment.name
     origin = f"reconciler/{environment.project}/{environment.name}"
     signer = cache(partial(_signer, settings, environment, clients, origin, make=writing))
@@ -63,7 +67,7 @@ def _trusted(environment: Environment, signer: Callable[[], Signer]) -> tuple[Ve
 def declared_keys(environment: Environment) -> tuple[Verifier, ...]:
     """The keys that the environment's file trusts. Raises Usage."""
     try:
-        return tuple(read_vkey(one.vkey, one.until) for one in environment.audit.trusted)
+        return tuple(read_vkey(one.public_key, one.until) for one in environment.audit.trusted)
     except ValueError as error:
         raise Usage(f"environment {environment.name}: audit: trusted: {error}") from None
 
@@ -71,7 +75,6 @@ def declared_keys(environment: Environment) -> tuple[Verifier, ...]:
 @contextmanager
 def recording(
     settings: Settings,
-    environment: Environment,
     clients: ClientPool,
     action: str,
     *,
@@ -81,6 +84,7 @@ def recording(
     guarded: bool = False,
 ) -> Iterator[Scribe]:
     """Whoever mutates tells this before and after. Nothing is opened before the first event."""
+    environment = clients.environment
     if environment.audit.path.startswith(f"{STATE}/"):
         ensure_state_folder(settings.repo)
     book = book_of(settings, environment, clients, writing=True)
@@ -89,3 +93,21 @@ def recording(
     about = About(name, run.rstrip(")") or "machine", commit, action, f"{environment.project}/{environment.name}", rid)
     with Scribe(book, about, Masks() if masks is None else masks, guarded=guarded) as scribe:
         yield scribe
+
+
+class Watched(NamedTuple):
+    """Sources of secrets whose revealed values the audit log knows, to mask them."""
+
+    sources: Sources
+    masks: Masks
+
+    def marks(self, wanted: Iterable[Secret]) -> Mapping[str, str]:
+        return self.sources.marks(wanted)
+
+    def reveal(self, secret: Secret) -> str:
+        value = self.sources.reveal(secret)
+        self.masks.add(value)
+        return value
+
+    def used_mark(self, secret: Secret) -> str:
+        return self.sources.used_mark(secret)

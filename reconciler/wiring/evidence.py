@@ -138,7 +138,7 @@ class Opened:
         archived = [archive(self.book, one, place) for one in segments]
         if keep or not archived:
             return
-        with recording(self.settings, self.environment, self.clients, "audit.archive") as scribe:
+        with recording(self.settings, self.clients, "audit.archive") as scribe:
             for one in archived:
                 drop(self.book, one, str(folder), scribe.keep)
 
@@ -202,11 +202,11 @@ def _checked(settings: Settings, repository: Repository, base: str, environment:
     if not keys:
         raise Refused(f"{name}: it cannot be checked, since the environment declares no `audit: {{trusted: ...}}` (reconcile audit key)")
     proof = _text(settings.repo / f"{name}.growth")
+    if not new or proof.partition("\n\n")[2] != new:
+        raise Refused(f"{name}: the checkpoint was taken away, or is not the one that the proof beside it is about")
     try:
         before = read_checkpoint(read_note(old).text)
         after = check_growth(before, proof, keys)
-        if not new or proof.partition("\n\n")[2] != new:
-            raise Refused(f"{name}: the checkpoint was taken away, or is not the one that the proof is about")
     except NoteError as error:
         raise Refused(f"{name}: {error}") from None
     return f"{name}: {before.size:,} entries are the beginning of {after.size:,}"

@@ -14,16 +14,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler.audit.journal import Journal
+from reconciler.audit.journal import Recorder
+from reconciler.audit.redaction import Masks
 from reconciler.core.errors import BackendError, Denied, Missing, Usage
 from reconciler.core.resource import Resource, fingerprint
 from reconciler.core.secret import FORBIDDEN_ENV, Secret
 from reconciler.desired.environments import Environment, RotationSettings
 from reconciler.desired.git import Repository
-from reconciler.dev.state import STATE, ensure_state_folder
 from reconciler.engine.survey import silent
 from reconciler.ledger.ledger import Ledger
 from reconciler.ledger.lockdown import read_lockdown
@@ -37,6 +36,7 @@ from reconciler.secrets.aws_store import AwsStore
 from reconciler.secrets.source_local import Local
 from reconciler.settings import Settings
 
+from .auditing import recording
 from .connect import Parts, connected
 from .session import actor
 from .stores import store_of
@@ -82,14 +82,16 @@ def opened_for_rotation(settings: Settings, *, commit: str = "HEAD", administrat
     desired = load(tree, settings.environment or None, KINDS)
     with connected(settings, desired.environment, "apply", tree.commit, silent, administrator=administrator) as parts:
         parts.gates.open(lambda _seconds: None)
-        yield rotation_of(settings, desired, parts, tree.commit)
+        masks = Masks()
+        with recording(settings, parts.clients, "rotate", commit=tree.commit, rid=parts.run, masks=masks, guarded=True) as recorder:
+            yield rotation_of(settings, desired, parts, tree.commit, recorder, masks)
 
 
-def rotation_of(settings: Settings, desired: Desired, parts: Parts, commit: str) -> Rotation:
-    """The rotations that a desired state asks for."""
+def rotation_of(settings: Settings, desired: Desired, parts: Parts, commit: str, recorder: Recorder, masks: Masks) -> Rotation:
+    """The rotations that a desired state asks for. What they do is told to the recorder; `masks` are told every value."""
     environment = desired.environment
     who = actor(settings.environ)
-    makes = _Maker(settings, environment, parts, Journal(audit_file(settings, environment, "rotation.jsonl"), who, commit), commit)
+    makes = _Maker(settings, environment, parts, recorder, commit, masks)
     policies = {address.name: one.spec for address, one in desired.resources.items() if address.kind == "rotation_policy"}
     declared = sorted((one for address, one in desired.resources.items() if address.kind == "secret"), key=lambda one: one.address.name)
     jobs = tuple(makes.job(one, policies) for one in declared)
@@ -107,10 +109,11 @@ def _closed(parts: Parts) -> str:
 class _Maker:
     """Makes the jobs of one environment."""
 
-    def __init__(self, settings: Settings, environment: Environment, parts: Parts, journal: Journal, commit: str) -> None:
+    def __init__(self, settings: Settings, environment: Environment, parts: Parts, recorder: Recorder, commit: str, masks: Masks) -> None:
         self._environment = environment
         self._parts = parts
-        self._journal = journal
+        self._recorder = recorder
+        self._masks = masks
         self._commit = commit
         self._key = _key(parts)
         self._stores: dict[str, SecretStore] = {}
@@ -131,7 +134,7 @@ class _Maker:
             store,
             strategy,
             validation_of(path, spec, strategy, self._around),
-            self._journal,
+            self._recorder,
             self._fingerprint,
             schedule_of(path, spec, policy, self.rotation),
             time.time,
@@ -172,6 +175,8 @@ class _Maker:
         return text
 
     def _fingerprint(self, value: Mapping[str, str]) -> str:
+        for text in value.values():
+            self._masks.add(text)
         return hmac.new(self._key, json.dumps(value, sort_keys=True).encode(), hashlib.sha256).hexdigest()[:16]
 
 
@@ -202,13 +207,6 @@ def _foreign(store: SecretStore, path: str) -> str:
     if isinstance(store, AwsStore) and store.rotates(path):
         return "AWS rotates it itself (take `rotation` from its aws.secret, or the secret's `rotation` from its document)"
     return ""
-
-
-def audit_file(settings: Settings, environment: Environment, name: str) -> Path:
-    """Where a journal of this machine lies."""
-    if environment.audit.path.startswith(STATE):
-        ensure_state_folder(settings.repo)
-    return settings.repo / environment.audit.path / name
 
 
 def _harmless(environ: Mapping[str, str]) -> dict[str, str]:

@@ -114,8 +114,15 @@ class Session:
 
         Before the first write it raises KeyboardInterrupt, and SIGTERM does too: so the lock is given back.
         """
-        with _on_signals(_abort), self.locked(orders.actor, lock_timeout) as fence:
-            return apply(self.world, self.wish, fence, orders, self.run)
+        from reconciler.audit.redaction import Masks  # only where something is written
+
+        from .auditing import Watched, recording
+
+        masks = Masks()
+        world = replace(self.world, sources=Watched(self.world.sources, masks))
+        audit = recording(self.settings, self.clients, orders.sort, commit=self.commit, rid=self.run, masks=masks)
+        with _on_signals(_abort), audit as recorder, self.locked(orders.actor, lock_timeout) as fence:
+            return apply(world, self.wish, fence, orders, self.run, recorder)
 
     @contextmanager
     def locked(self, owner: str, timeout: float) -> Iterator[int]:
@@ -161,7 +168,13 @@ class Session:
 
     def break_lock(self) -> bool:
         """Free the lock, whoever holds it."""
-        return self.lock.break_() is not None
+        from .auditing import recording
+
+        with recording(self.settings, self.clients, "lock", commit=self.commit, rid=self.run) as recorder:
+            held = self.lock.status()
+            if held is not None:
+                recorder.decision("lock.break", f"{self.wish.project}/{self.wish.environment}", code=held.run)
+            return self.lock.break_() is not None
 
 
 @contextmanager

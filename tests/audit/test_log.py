@@ -64,7 +64,7 @@ def test_many_threads_share_syncs_and_lose_nothing(tmp_path: Path, monkeypatch: 
     desk, syncs = Desk(tmp_path / "audit"), counted_syncs(monkeypatch)
 
     def change(number: int) -> None:
-        scribe.outcome(scribe.intent("apply.update", f"vault.policy/p{number}"), "applied", wait=False)
+        scribe.outcome_soon(scribe.intent("apply.update", f"vault.policy/p{number}"), "applied")
 
     with desk.scribe() as scribe:
         scribe.intent("apply.update", "vault.policy/first")
@@ -83,7 +83,7 @@ def test_many_intents_at_once_cost_one_sync(tmp_path: Path, monkeypatch: pytest.
     with desk.scribe() as scribe:
         scribe.intent("apply.update", "vault.policy/first")
         syncs = counted_syncs(monkeypatch)
-        ids = scribe.intents([Event("intent", action="apply.update", resource=f"vault.policy/p{number}") for number in range(200)])
+        ids = scribe.intents([("apply.update", f"vault.policy/p{number}", "") for number in range(200)])
         assert len(syncs) == 1
         assert len(set(ids)) == 200
 
@@ -204,9 +204,7 @@ def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(tmp_path: Path, room
     before, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + room, limits[1]))
     try:
-        fill = partial(
-            scribe.intents, [Event("intent", action="apply.update", resource=f"vault.policy/p{number}") for number in range(100)]
-        )
+        fill = partial(scribe.intents, [("apply.update", f"vault.policy/p{number}", "") for number in range(100)])
         with pytest.raises(Unloggable, match="nothing is changed"):
             fill()
         with pytest.raises(Unloggable):
