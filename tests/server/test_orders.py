@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.errors import Unavailable
 from reconciler.server.ports import Done
 from reconciler.server.worker import Later, Stopped
 from tests.server.forges import BOT, FORGES
@@ -222,6 +223,17 @@ def test_a_fork_is_validated_only_and_never_planned_unasked(at: Stand) -> None:
     assert at.commands.calls == [("validate", HEAD)]
     assert f"/reconcile plan {HEAD[:12]}" in at.forge.bodies(7)[0]
     assert at.forge.verdicts(HEAD) == {"reconcile validate prod": "success"}
+
+
+def test_a_fork_that_takes_too_long_to_validate_is_not_valid_and_not_tried_for_ever(one: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(_commit: str) -> Done:
+        raise Unavailable("validate did not end within 60 s")
+
+    monkeypatch.setattr(one.commands, "validate", slow)
+    one.propose(fork=True)
+    one.look("pull/7")
+    assert one.forge.verdicts(HEAD) == {"reconcile validate prod": "failure"}
+    assert "did not end within 60 s" in one.forge.bodies(7)[0]
 
 
 def test_a_fork_is_planned_at_the_commit_that_somebody_named_and_at_no_later_one(at: Stand) -> None:
