@@ -21,7 +21,7 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
 
 
 def test_the_service_of_the_guide_does_what_the_guide_says(tmp_path: Path) -> None:
-    first, second, _ = PROGRAMS
+    first, second, *_ = PROGRAMS
     names: dict[str, Any] = {}
     exec(first, names)
     compile(second, "guide", "exec")
@@ -47,3 +47,13 @@ def test_the_webhook_of_the_guide_is_received_once() -> None:
     scope = {**request_scope(list(github(PUSH, secret, 0).items())), "path": "/webhooks/github"}
     answers = [asyncio.run(call(names["guarded"], dict(scope), [PUSH])) for _ in range(2)]
     assert [answer.body for answer in answers] == [b"push of genesis/desired-state", b'{"status": "duplicate"}']
+
+
+def test_the_limit_of_the_guide_is_kept() -> None:
+    names: dict[str, Any] = {}
+    exec(PROGRAMS[0], names)
+    exec(PROGRAMS[3], names)
+    scope = {**request_scope([(b"host", b"orders.genesis.example")]), "method": "GET", "path": "/v1/x", "scheme": "https"}
+    answers = [asyncio.run(call(names["app"], dict(scope), [b""])) for _ in range(21)]
+    assert [answer.status for answer in answers] == [401] * 20 + [429]
+    assert answers[0].headers[b"ratelimit-policy"] == b'"orders";q=100;w=60, "orders burst";q=20;w=12'
