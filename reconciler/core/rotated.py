@@ -36,7 +36,6 @@ class Rotated:
     took: float = 0.0
     """Seconds from the alarm to that."""
 
-
     @property
     def failed(self) -> bool:
         """Whether a person has to look."""

@@ -114,6 +114,7 @@ def test_a_throttled_call_is_sent_again(endpoint: Endpoint) -> None:
     client.call("kms", "list_aliases")
     assert client.requests == len(endpoint.asked) == 2
 
+
 def test_a_gateways_page_about_an_outage_is_no_last_word(endpoint: Endpoint) -> None:
     page = Said(503, body="<!doctype html>\n<html lang=en>\n<title>503 Service Unavailable</title>")
     endpoint.script = [page, Said(200, body=NO_ROLES)]
@@ -122,7 +123,6 @@ def test_a_gateways_page_about_an_outage_is_no_last_word(endpoint: Endpoint) -> 
     endpoint.script = [page, page]
     with pytest.raises(Unavailable, match="iam:ListRoles: AWS is busy"):
         endpoint.client().call("iam", "list_roles")
-
 
 
 @pytest.mark.parametrize("status", [400, 503], ids=["throttled", "broken"])
