@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import tracemalloc
 from collections import deque
@@ -16,7 +17,7 @@ from limits.strategies import FixedWindowRateLimiter
 from throttled import RateLimiterType, Throttled, rate_limiter
 from throttled.store import MemoryStore
 
-from reconciler.edge.limits import GRAINS, LARGEST, Algorithm, Bucket, Limit, SlidingWindow, Verdict, capacity, shared, split
+from reconciler.edge.limits import GRAINS, LARGEST, Algorithm, Ban, Bucket, Limit, SlidingWindow, Verdict, capacity, shared, split
 from reconciler.edge.memory_limits import MemoryCounters
 
 from .limited import MINUTE, SECOND, START, Clock, buckets, check, checks, rule_of, windows
@@ -215,6 +216,28 @@ def test_busy_keys_keep_to_the_memory_too(algorithm: Algorithm) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak <= memory, f"{peak:,} bytes"
+
+
+def test_flood_of_failing_addresses_lifts_no_ban_and_keeps_to_its_memory() -> None:
+    clock, memory, ban = Clock(), 1 << 20, Ban(after=3)
+    tracemalloc.start()
+    counters = MemoryCounters(memory, clock)
+
+    async def flood() -> None:
+        for number in range(-3, 20_000):  # made one by one: the keys themselves are not what is measured
+            await counters.strike(ban, b"one" if number < 0 else b"junk" + number.to_bytes(4, "big"), 0)
+        assert (await counters.strike(ban, b"late", 0)).admitted
+        for _ in range(3):
+            await counters.strike(ban, b"late", 0)
+        await counters.prove(ban, b"good")
+
+    asyncio.run(flood())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak <= memory, f"{peak:,} bytes"
+    answers = {key: counters.decide([(ban, key, 0)])[0] for key in (b"one", b"late", b"good", b"new")}
+    assert {key: verdict.admitted for key, verdict in answers.items()} == {b"one": False, b"late": False, b"good": True, b"new": True}
+    assert answers[b"good"].reset > 0, "who proved himself is known even then"
 
 
 def test_crowd_never_admits_more_than_a_key_of_its_own_would_get() -> None:

@@ -221,6 +221,19 @@ def test_commands_are_one_round_trip_and_the_script_is_sent_again_when_the_serve
     run(counters_at(own.url), use)
 
 
+def test_flush_of_the_server_gives_a_limit_back_once_and_no_more(own: RedisServer) -> None:
+    rule = rule_of(Algorithm.SLIDING_WINDOW, 5, 3600)
+
+    async def use(counters: RedisCounters) -> None:
+        assert await admitted(counters, rule, 9) == 5
+        with Redis.from_url(own.url) as client:
+            client.flushall()
+        assert await admitted(counters, rule, 9) == 5
+        assert not counters.away
+
+    run(counters_at(own.url), use)
+
+
 async def admitted(counters: RedisCounters, rule: Rule, times: int) -> int:
     verdicts: list[Verdict] = []
     for _ in range(times):
