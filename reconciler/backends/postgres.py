@@ -7,7 +7,7 @@ and the change are one transaction, so that whoever comes late changes nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:  # slow to import, and only rotations of databases need it
 CONNECT_SECONDS = 5
 ENDING_ATTEMPTS = 100  # a twentieth of a second apart
 STATEMENT_MILLISECONDS = 15_000
-_NOT_THIS_LOGIN = re.compile(r"password authentication failed|is not permitted to log in|role \".*\" does not exist|28P01|28000")
+_NOT_THIS_LOGIN = re.compile(r"password authentication failed|is not permitted to log in|role \".*\" does not exist|28P01")
+"""Not 28000, which pg_hba.conf's refusals have too: they are about where somebody comes from, and say nothing of a password."""
 _CONNINFO = re.compile(r"^postgres(ql)?://|(^|\s)(user|password|host|service)\s*=")
 _UNREFUSED = frozenset({"53300", "57P03", "57P01"})  # too many connections, starting up, shutting down
 
@@ -47,9 +48,24 @@ class Postgres:
         try:
             psycopg.connect(make_conninfo(self._dsn, user=user, password=password, connect_timeout=CONNECT_SECONDS)).close()
         except psycopg.OperationalError as error:
-            refused = error.sqlstate not in _UNREFUSED and bool(_NOT_THIS_LOGIN.search(f"{error.sqlstate} {error}"))
+            refused = error.sqlstate not in _UNREFUSED and refusal(f"{error.sqlstate} {error}")
             return False if refused else None
         return True
+
+    def taken(self, users: Sequence[str]) -> frozenset[str]:
+        """Those of the users that somebody can log in as: they have a password or, where that may not be seen, sessions."""
+        import psycopg
+
+        with self._connected() as connection:
+            try:
+                found = connection.execute(
+                    "SELECT rolname FROM pg_authid WHERE rolname = ANY(%s) AND rolcanlogin AND rolpassword IS NOT NULL", (list(users),)
+                ).fetchall()
+            except psycopg.errors.InsufficientPrivilege:
+                found = connection.execute(
+                    "SELECT DISTINCT usename FROM pg_stat_activity WHERE usename = ANY(%s)", (list(users),)
+                ).fetchall()
+            return frozenset(str(name) for (name,) in found)
 
     def fence(self, secret: str) -> int:
         """The newest fence that a change of this secret had; -1 where there was none."""
@@ -121,6 +137,11 @@ class Postgres:
             return make_conninfo(self._dsn, **{key: value for key, value in conninfo_to_dict(given).items() if value is not None})
         user, colon, password = given.partition(":")
         return make_conninfo(self._dsn, user=user if colon else "postgres", password=password if colon else given)
+
+
+def refusal(said: str) -> bool:
+    """Whether a server's words are about the login, and not about the way to it."""
+    return bool(_NOT_THIS_LOGIN.search(said))
 
 
 def _has_fences(connection: psycopg.Connection) -> bool:
@@ -201,7 +222,7 @@ def _translated(what: str) -> Iterator[None]:
             raise Invalid([Problem(what, "", "is no connection string")]) from None
         raise BackendError(f"{what}: refuses ({error.sqlstate})", path=what) from None
     except psycopg.OperationalError as error:
-        if _NOT_THIS_LOGIN.search(f"{error.sqlstate} {error}"):
+        if refusal(f"{error.sqlstate} {error}"):
             raise Denied(f"{what}: does not accept the administrator's login", path=what, capability="login") from None
         raise Unavailable(f"{what}: cannot be reached ({type(error).__name__})", path=what) from None
     except psycopg.Error as error:

@@ -11,13 +11,17 @@ from ..core.errors import Usage
 from ..secrets.sources import random_text
 from ..secrets.store import SecretStore
 from .generated import Generated
-from .outside import Surroundings, as_answer, run_command, status_of
+from .outside import Surroundings, as_answer, as_verdict, run_command, status_of
 from .policy import GENERATED, SecretSpec
 from .seen import Checks
 from .state import Kept
-from .strategy import Call, Strategy
+from .strategy import Call, Full, Strategy
 from .targets import Endpoint, Source, Target
 from .validation import validator
+
+NO_ROOM = 73  # EX_CANTCREAT
+INSUFFICIENT_STORAGE = 507
+NO_MORE = "has no room for another value (end one there, then `release` this)"
 
 
 class Clients(Protocol):
@@ -79,17 +83,24 @@ def _external(path: str, spec: SecretSpec, target: Target, store: SecretStore, m
     endpoint = target.http
     if endpoint is not None:
         return External(endpoint.url, spec.making, lambda verb, sent: _told(endpoint, verb, sent, means), random_text)
-    command = target.command
-    return External(
-        " ".join(command), spec.making, lambda verb, sent: run_command((*command, verb), sent, target.timeout, means.around), random_text
-    )
+    return External(" ".join(target.command), spec.making, lambda verb, sent: _ran(target, verb, sent, means), random_text)
+
+
+def _ran(target: Target, verb: str, sent: bytes, means: Means) -> bool | None:
+    code = run_command((*target.command, verb), sent, target.timeout, means.around)
+    if code == NO_ROOM:
+        raise Full(f"{target.command[0]} {NO_MORE}")
+    return as_verdict(code)
 
 
 def _told(endpoint: Endpoint, verb: str, sent: bytes, means: Means) -> bool | None:
     headers = {"Content-Type": "application/json"}
     if endpoint.token is not None:
         headers["Authorization"] = f"Bearer {means.reveal(endpoint.token)}"
-    return as_answer(status_of(f"{endpoint.url.rstrip('/')}/{verb}", "POST", headers, sent, endpoint.timeout))
+    status = status_of(f"{endpoint.url.rstrip('/')}/{verb}", "POST", headers, sent, endpoint.timeout)
+    if status == INSUFFICIENT_STORAGE:
+        raise Full(f"{endpoint.url} {NO_MORE}")
+    return as_answer(status)
 
 
 _MADE: Mapping[str, Callable[[str, SecretSpec, Target, SecretStore, Means], Strategy]] = {

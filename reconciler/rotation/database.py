@@ -32,7 +32,7 @@ class Database(OwnValue):
 
     def make(self, main: Mapping[str, str] | None) -> dict[str, str]:
         kept_keys = {key: value for key, value in (main or {}).items() if key not in ("username", "password")}
-        login = {"username": self._next_user(main), "password": self._random(self._generate.length)}
+        login = {"username": self._next_user(main) if main else self._first_user(), "password": self._random(self._generate.length)}
         return {**self._server.parts(), **kept_keys, **login}
 
     def identity(self, value: Mapping[str, str]) -> str:
@@ -60,6 +60,12 @@ class Database(OwnValue):
         if not self._server.evict(call.secret, call.fence, _login(value)[0]):
             raise Fenced(AHEAD.format(call.secret))
 
+    def occupied(self) -> str:
+        taken = self._server.taken(self._spec.users)
+        if not taken.issuperset(self._spec.users):
+            return ""
+        return f"{self._spec.users[0]} has a password that the store does not know, and somebody may use it"
+
     def strays(self, *needed: Mapping[str, str] | None) -> tuple[Kept, ...]:
         names = {value.get("username", "") for value in needed if value}
         return tuple(kept({"username": user, "password": ""}, identity=user) for user in self._spec.users if user not in names)
@@ -74,10 +80,13 @@ class Database(OwnValue):
         if not self._server.set_password(call.secret, call.fence, user, password, owner=self._spec.owner, end_sessions=call.urgent):
             raise Fenced(AHEAD.format(call.secret))
 
-    def _next_user(self, main: Mapping[str, str] | None) -> str:
-        users = self._spec.users
-        was = main.get("username") if main else None
+    def _next_user(self, main: Mapping[str, str]) -> str:
+        users, was = self._spec.users, main.get("username")
         return users[(users.index(was) + 1) % len(users)] if was in users else users[0]
+
+    def _first_user(self) -> str:
+        taken = self._server.taken(self._spec.users)
+        return next((user for user in self._spec.users if user not in taken), self._spec.users[0])
 
 
 def _login(value: Kept) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """external: a command or a web service makes values good, tries them and ends them.
 
 A command is called `ARGV... apply|probe|revoke`, with JSON on standard input and nothing on its command line or in its
-environment: exit 0 done or valid, 1 definitely not, anything else try again. A web service gets the same by POST.
+environment: exit 0 done or valid, 1 definitely not, 73 no room for another value, anything else try again. A web service
+gets the same by POST, and answers 507 where it has no room.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .targets import Generate
 
 
 class Speaks(Protocol):
-    """Carries one request to the outside: True for yes, False for definitely not, None for try again."""
+    """Carries one request to the outside: True for yes, False for definitely not, None for try again. Raises Full."""
 
     def __call__(self, verb: str, sent: bytes) -> bool | None: ...
 

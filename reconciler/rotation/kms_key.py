@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..backends.aws.client import AwsClient
+from ..core.errors import BackendError
 from .seen import Probe
 from .state import Kept
-from .strategy import Call, NoLogins, OwnValue
+from .strategy import Call, Full, NoLogins, OwnValue
 from .targets import Target
 
 
@@ -35,11 +36,20 @@ class KmsKey(OwnValue, NoLogins):
         return False
 
     def apply(self, call: Call, value: Kept, previous: Kept | None) -> None:
-        if self.probe(call, value) is Probe.REFUSED:
+        if self.probe(call, value) is not Probe.REFUSED:
+            return
+        try:
             self._client.change("kms", "rotate_key_on_demand", KeyId=self._id())
+        except BackendError as error:
+            if "LimitExceeded" not in str(error):
+                raise
+            raise Full(f"{self._spec.key}: KMS rotates this key on demand no more (make another key)") from None
 
     def probe(self, call: Call, value: Kept) -> Probe:
-        if self._rotations() >= int(value.value.get("rotations", "0")):
+        wanted = value.value.get("rotations", "")
+        if not wanted.isdigit():
+            return Probe.REFUSED
+        if self._rotations() >= int(wanted):
             return Probe.ACCEPTED
         status = self._client.call("kms", "get_key_rotation_status", KeyId=self._id())
         # It takes KMS a while: asked again meanwhile, it would rotate twice.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..core.errors import Refused
 from ..secrets.store import Held
 from .canary import complaints
 from .job import Job, Memory, calling
@@ -57,15 +58,24 @@ def _with_schedule(job: Job, state: State, seen: Seen) -> Seen:
         return seen
     foreign = job.foreign()
     if foreign:
-        return seen._replace(lacking=foreign)
-    if main is None and not job.first_value:
-        return seen._replace(lacking=f"has no value yet (`reconcile secret put {job.path}`, or declare `generate`)")
-    return seen._replace(fresh=begin(job, main))
+        raise Refused(f"{job.path}: {foreign}")
+    lacking = _lacking(job, state, seen) if main is None else ""
+    return seen._replace(lacking=lacking) if lacking else seen._replace(fresh=begin(job, state, main))
 
 
-def begin(job: Job, main: Kept | None) -> State:
+def _lacking(job: Job, state: State, seen: Seen) -> str:
+    """Why no first value is made; empty where one is."""
+    put = f"`reconcile secret put {job.path}`"
+    if not job.first_value:
+        return f"has no value yet ({put}, or declare `generate`)"
+    occupied = job.strategy.occupied() if seen.asked is None and not state.attempt else ""
+    return f"{occupied} ({put}, or `reconcile rotate --secret-path {job.path}` to replace it)" if occupied else ""
+
+
+def begin(job: Job, state: State, main: Kept | None) -> State:
     """A rotation as the declared state wants it now, with a new value."""
     value = job.strategy.make(main.value if main else None)
+    ours = state.attempt > 0  # before that nobody knows who uses a login that the store does not name
     return State(
         rid=job.new_rid(),
         terms=terms(job, main),
@@ -75,7 +85,7 @@ def begin(job: Job, main: Kept | None) -> State:
         policy_hash=job.policy_hash,
         pending=kept(value, "", job.strategy.identity(value), job.fingerprint(value)),
         known_ids=job.strategy.known_ids(),
-        strays=job.strategy.strays(main.value if main else None, value),
+        strays=job.strategy.strays(main.value if main else None, value) if ours else (),
     )
 
 

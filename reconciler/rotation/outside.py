@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from ..core.errors import Usage
 
-TRY_AGAIN = 75  # EX_TEMPFAIL
 _PASSING = frozenset({408, 425, 429})  # of the 4xx, those that say nothing about the value
 
 
@@ -22,8 +21,8 @@ class Surroundings(NamedTuple):
     environ: Mapping[str, str]
 
 
-def run_command(command: tuple[str, ...], sent: bytes, timeout: float, around: Surroundings) -> bool | None:
-    """Run a program: True for exit 0, False for 1, None for anything else and for silence. Raises Usage if it cannot be run."""
+def run_command(command: tuple[str, ...], sent: bytes, timeout: float, around: Surroundings) -> int | None:
+    """Run a program; return how it exited, None where it took too long. Raises Usage if it cannot be run."""
     try:
         done = subprocess.run(
             command,
@@ -39,7 +38,12 @@ def run_command(command: tuple[str, ...], sent: bytes, timeout: float, around: S
         return None
     except OSError as error:
         raise Usage(f"{command[0]}: cannot be run: {error.strerror} (a path counts from the repository)") from None
-    return {0: True, 1: False}.get(done.returncode)
+    return done.returncode
+
+
+def as_verdict(code: int | None) -> bool | None:
+    """What an exit code says about a value: 0 yes, 1 no, anything else nothing."""
+    return None if code is None else {0: True, 1: False}.get(code)
 
 
 def status_of(url: str, method: str, headers: Mapping[str, str], sent: bytes | None, timeout: float) -> int | None:

@@ -105,6 +105,8 @@ def _note(report: Rotated, stepped: Stepped, asked: Asked | None) -> None:
         report.rotated = state.phase is Phase.IDLE and stepped.before.phase is Phase.RETIRING
     report.phase = state.word
     report.waits, report.until = (action.reason, action.until) if isinstance(action, Wait) else ("", None)
+    if stepped.moved and state.hold and not stepped.before.hold:
+        report.trouble = state.hold  # not by a person: the target has no room
     if report.waits and state.failures > state.terms.budget:
         report.trouble = report.waits  # the budget is spent, whatever the phase
 

@@ -11,7 +11,7 @@ from .look import observe
 from .machine import decide, failed
 from .seen import Action, Apply, Asked, Copy, Discard, Evict, Promote, Record, Revoke, Wait
 from .state import Phase, State, iso, sibling, write_state
-from .strategy import Definite, Fenced
+from .strategy import Definite, Fenced, Full
 
 SAVED_BY_LOOKING = (Unavailable, Conflict, Fenced)
 """After these nobody knows whether it was done, or somebody else did it: the next pass looks."""
@@ -57,7 +57,10 @@ def _audited(job: Job, state: State, action: Action, memory: Memory) -> Stepped:
         return Stepped(state, state, action, str(error))
     except Definite as error:
         job.recorder.outcome(intent, "failed")
-        return _gave_up(job, state, action, str(error))
+        return _gave_up(job, state, action, failed(state, str(error)), str(error))
+    except Full as error:
+        job.recorder.outcome(intent, "failed")
+        return _gave_up(job, state, action, Record(replace(state, hold=str(error))), str(error))
     except ReconcilerError:
         job.recorder.outcome(intent, "failed")
         raise
@@ -66,9 +69,8 @@ def _audited(job: Job, state: State, action: Action, memory: Memory) -> Stepped:
     return Stepped(state, after, action)
 
 
-def _gave_up(job: Job, state: State, action: Action, reason: str) -> Stepped:
+def _gave_up(job: Job, state: State, action: Action, record: Record | None, reason: str) -> Stepped:
     """What a target refused for certain changed nothing there: recording that is this pass' one mutation."""
-    record = failed(state, reason)
     if record is None:
         return Stepped(state, state, action, reason)
     try:

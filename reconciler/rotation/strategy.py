@@ -18,6 +18,10 @@ class Definite(ReconcilerError):
     """The target says no, for certain: trying the same again is no use. Anything else that goes wrong may pass."""
 
 
+class Full(ReconcilerError):
+    """The target has no room for another value. What it has is never deleted for that: a person has to look."""
+
+
 class Call(NamedTuple):
     """On whose behalf a target is changed."""
 
@@ -84,6 +88,10 @@ class Strategy(Protocol):
         """Whether sessions that a value opened may still be open: nothing shows that they ended at the last change of the target."""
         ...
 
+    def occupied(self) -> str:
+        """Why a first value would take the place of one that somebody may use; empty where it would not."""
+        ...
+
     def strays(self, *needed: Mapping[str, str] | None) -> tuple[Kept, ...]:
         """Logins of ours beside those of the needed values. Whether they are good is not known."""
         ...
@@ -107,6 +115,9 @@ class Strategy(Protocol):
 
 class NoLogins:
     """The part of a strategy whose target knows neither users nor sessions."""
+
+    def occupied(self) -> str:
+        return ""
 
     def strays(self, *needed: Mapping[str, str] | None) -> tuple[Kept, ...]:
         return ()

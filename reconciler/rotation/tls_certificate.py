@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # slow to import
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+MOST_KNOWN = 500
+"""Serial numbers that a state keeps, so that they need not be looked at again. AWS takes 65,536 bytes; of more, all are looked at."""
+
 
 class TlsCertificate(NoLogins):
     """One name's certificate. Old and new are good at once, until one is revoked."""
@@ -59,13 +62,19 @@ class TlsCertificate(NoLogins):
         return Probe.ACCEPTED if serial and self._good(serial) else Probe.REFUSED
 
     def revoke(self, call: Call, value: Kept) -> None:
-        for serial in filter(None, [value.value.get("serial_number") or next(iter(self._signed(value, call.known)), "")]):
+        # A leaked key loses all it was ever signed for: a rotator that woke up late may have had it signed again.
+        signed = self._signed(value, () if call.urgent else call.known)
+        for serial in dict.fromkeys(filter(None, (value.value.get("serial_number", ""), *signed))):
             self.discard(call, serial)
 
     def fence(self, secret: str) -> int | None:
         return None
 
     def known_ids(self) -> tuple[str, ...]:
+        found = self._serials()
+        return found if len(found) <= MOST_KNOWN else ()
+
+    def _serials(self) -> tuple[str, ...]:
         found = self._client.list(f"{self._spec.mount}/certs")
         return found.keys if found else ()
 
@@ -85,8 +94,11 @@ class TlsCertificate(NoLogins):
 
     def _signed(self, value: Kept, known: tuple[str, ...]) -> dict[str, str]:
         """Certificates of this value's key, by serial number, in a fixed order. Only what is newer than `known` is looked at."""
-        public = _public(value)
-        fresh = sorted(set(self.known_ids()) - set(known))
+        try:
+            public = _public(value)
+        except (KeyError, TypeError, ValueError):
+            return {}  # a person's, who may have put anything there
+        fresh = sorted(set(self._serials()) - set(known))
         return {serial: text for serial, text in self._texts(fresh) if _public_of(text) == public}
 
     def _texts(self, serials: list[str]) -> Iterator[tuple[str, str]]:

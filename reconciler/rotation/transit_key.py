@@ -43,7 +43,8 @@ class TransitKey(OwnValue, NoLogins):
         return ""
 
     def ends(self, value: Mapping[str, str]) -> bool:
-        return value.get("version", "").isdigit()
+        # Where nobody said what the key encrypted, nobody knows that nothing old remains.
+        return bool(self._spec.rewrap) and value.get("version", "").isdigit()
 
     def apply(self, call: Call, value: Kept, previous: Kept | None) -> None:
         if int(self._key()["latest_version"]) < _number(value):
@@ -56,22 +57,17 @@ class TransitKey(OwnValue, NoLogins):
 
     def revoke(self, call: Call, value: Kept) -> None:
         """Rewrap what the version or an older one encrypted, then have it decrypt nothing more. Killed, it goes on where it was."""
-        ended, key = _number(value), self._key()
-        if ended >= int(key["latest_version"]):
+        ended = _number(value)
+        if ended >= int(self._key()["latest_version"]):
             raise Definite(f"{self.target}: version {ended} is the newest and cannot be ended")
         for path in self._spec.rewrap:
             self._rewrap(path, ended)
-        if int(key.get("min_decryption_version", 1)) <= ended:
+        # Looked at again: rewrapping takes a while, in which others may have ended more, and the server would go back.
+        if int(self._key().get("min_decryption_version", 1)) <= ended:
             self._client.write(f"{self.target}/config", {"min_decryption_version": ended + 1})
 
     def fence(self, secret: str) -> int | None:
         return None
-
-    def remaining(self) -> int:
-        """How many ciphertexts are not of the newest version yet."""
-        newest = int(self._key()["latest_version"])
-        held = (self._store.get(path) for path in self._spec.rewrap)
-        return sum(1 for one in held if one for _ in _old(one, newest - 1))
 
     def _rewrap(self, path: str, ended: int) -> None:
         held = self._store.get(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from .outside import Surroundings, as_answer, run_command, status_of
+from .outside import Surroundings, as_answer, as_verdict, run_command, status_of
 from .seen import Checks, Probe
 from .state import Kept
 from .targets import Call as Request
@@ -23,7 +23,7 @@ def validator(
     def once(value: Kept) -> bool | None:
         if validation.command:
             sent = json.dumps({"secret": secret, "value": value.value}).encode()
-            return run_command(validation.command, sent, validation.timeout, around)
+            return as_verdict(run_command(validation.command, sent, validation.timeout, around))
         if validation.http is not None:
             return _requested(validation.http, value.value.get(key, ""))
         said = probe(value)

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.backends.vault.client import VaultClient
 from reconciler.dev.process import ask
 from reconciler.dev.servers import Server
+from reconciler.secrets.kv_store import KvStore
+from reconciler.secrets.store import SecretStore
 from tests.cli.site import Site
 from tests.kinds.postgres import PASSWORD
 from tests.rotation.orders import administrator
@@ -47,3 +50,22 @@ def users(database: str) -> Iterator[str]:
     with administrator() as connection:
         for (name,) in connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'rig_%'").fetchall():
             connection.execute(f'DROP ROLE "{name}"'.encode())
+
+
+@pytest.fixture
+def store(vault: VaultClient) -> SecretStore:
+    vault.write("sys/mounts/kv", {"type": "kv-v2"})
+    vault.forget_mounts()
+    return KvStore("vault", vault, "kv")
+
+
+@pytest.fixture
+def pki(vault: VaultClient) -> VaultClient:
+    vault.write("sys/mounts/pki", {"type": "pki", "config": {"max_lease_ttl": "87600h"}})
+    vault.write("pki/root/generate/internal", {"common_name": "root.example.com", "ttl": "8760h"})
+    vault.write(
+        "pki/roles/web",
+        {"allowed_domains": ["example.com"], "allow_subdomains": True, "key_type": "ec", "key_bits": 256, "max_ttl": "720h"},
+    )
+    vault.write("pki/roles/old", {"allowed_domains": ["example.com"], "allow_subdomains": True})
+    return vault

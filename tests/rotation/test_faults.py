@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from reconciler.backends.vault.client import VaultClient
-from reconciler.core.errors import ReconcilerError
+from reconciler.core.errors import ReconcilerError, Refused
 from reconciler.rotation.job import Memory, load
 from reconciler.rotation.look import observe
 from reconciler.rotation.machine import decide
@@ -290,5 +290,6 @@ def test_a_secret_that_somebody_else_rotates_is_left_to_them(vault: VaultClient)
     rig.settle()
     before = rig.value()
     rig.foreign = "AWS rotates it itself"
-    rig.settle(Asked("somebody"))
+    with pytest.raises(Refused, match="AWS rotates it itself"):
+        rig.settle(Asked("somebody"))
     assert rig.value() == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -45,8 +46,9 @@ class Clock:
 
 
 @pytest.fixture
-def store(tmp_path: object) -> SecretStore:
-    return quick_store(tmp_path / "secrets")  # type: ignore[operator]  # pytest's tmp_path is a Path
+def store(tmp_path: Path) -> SecretStore:
+    """Encrypted files, which need no server."""
+    return quick_store(tmp_path / "secrets")
 
 
 def overdue(store: SecretStore, clock: Clock, path: str, policy: PolicySpec = STAGED, days: int = 100) -> Job:
@@ -138,7 +140,8 @@ def test_an_emergency_that_did_not_end_the_value_is_no_success(store: SecretStor
     text, entry = alarmed(rig, prepare)
     assert rig.value() == before
     assert "what leaked is still good" in text
-    assert (entry["outcome"], entry["refused"]) == ("failed", False)
+    assert entry["outcome"] == ("error" if rig.foreign else "failed")
+    assert entry["refused"] is False
 
 
 def test_what_leaked_and_could_not_be_ended_is_tried_again_by_the_schedule(store: SecretStore) -> None:

@@ -15,70 +15,14 @@ from cryptography.hazmat.primitives import serialization
 
 from reconciler.backends.aws.client import AwsClient
 from reconciler.backends.vault.client import VaultClient
-from reconciler.rotation.build import Means, strategy_of, validation_of
-from reconciler.rotation.outside import Surroundings
-from reconciler.rotation.policy import PolicySpec, SecretSpec
 from reconciler.rotation.seen import Asked, Probe
 from reconciler.rotation.state import Phase, kept
-from reconciler.rotation.strategy import Call
 from reconciler.rotation.targets import Source
-from reconciler.secrets.kv_store import KvStore
 from reconciler.secrets.store import SecretStore
-from tests.rotation.rig import Fault, Rig
-
-AT_ONCE = PolicySpec(interval_days=30, overlap_hours=0, consumer_cache=0)
-CALL = Call("", "", 0)
-
-
-class Instances:
-    """One Vault and one AWS."""
-
-    def __init__(self, vault: VaultClient, aws: AwsClient | None = None) -> None:
-        self._vault, self._aws = vault, aws
-
-    def vault(self, instance: str) -> VaultClient:
-        return self._vault
-
-    def aws(self, instance: str) -> AwsClient:
-        assert self._aws is not None
-        return self._aws
-
-
-@pytest.fixture
-def store(vault: VaultClient) -> SecretStore:
-    vault.write("sys/mounts/kv", {"type": "kv-v2"})
-    vault.forget_mounts()
-    return KvStore("vault", vault, "kv")
-
-
-def rig(store: SecretStore, vault: VaultClient, spec: dict[str, Any], folder: Path = Path(), aws: AwsClient | None = None) -> Rig:
-    declared = SecretSpec.model_validate(spec)
-    around = Surroundings(folder, {"PATH": "/usr/bin:/bin"})
-    means = Means(Instances(vault, aws), lambda source: f"token-of-{source.origin}", around)
-    strategy = strategy_of("x/y", declared, store, means)
-    return Rig(store, strategy, declared, AT_ONCE, validate=validation_of("x/y", declared, strategy, around), path="x/y")
-
+from tests.rotation.rig import Fault
+from tests.rotation.strategies import CALL, SCRIPT, certificate, external, rig
 
 # --- certificates
-
-
-@pytest.fixture
-def pki(vault: VaultClient) -> VaultClient:
-    vault.write("sys/mounts/pki", {"type": "pki", "config": {"max_lease_ttl": "87600h"}})
-    vault.write("pki/root/generate/internal", {"common_name": "root.example.com", "ttl": "8760h"})
-    vault.write(
-        "pki/roles/web",
-        {"allowed_domains": ["example.com"], "allow_subdomains": True, "key_type": "ec", "key_bits": 256, "max_ttl": "720h"},
-    )
-    vault.write("pki/roles/old", {"allowed_domains": ["example.com"], "allow_subdomains": True})
-    return vault
-
-
-def certificate(role: str = "web") -> dict[str, Any]:
-    return {
-        "type": "tls_certificate",
-        "target": {"mount": "pki", "role": role, "common_name": "www.example.com", "alt_names": ["api.example.com"]},
-    }
 
 
 @pytest.mark.parametrize("role", ["web", "old"], ids=["elliptic keys", "RSA keys"])
@@ -169,27 +113,6 @@ def test_a_kms_key_is_rotated_on_demand_once(store: SecretStore, vault: VaultCli
 
 
 # --- commands and web services
-
-SCRIPT = """#!/usr/bin/env python3
-import json, pathlib, sys
-told = json.load(sys.stdin)
-file = pathlib.Path("good.json")
-good = json.loads(file.read_text()) if file.exists() else []
-with open("calls.log", "a") as log:
-    log.write(json.dumps([sys.argv[1:], sorted(told), told["fence"]]) + "\\n")
-value = told["value"]["value"]
-if sys.argv[1] == "apply":
-    good.append(value)
-elif sys.argv[1] == "revoke":
-    good = [one for one in good if one != value]
-elif value not in good:
-    sys.exit(1)
-file.write_text(json.dumps(good))
-"""
-
-
-def external(**more: Any) -> dict[str, Any]:
-    return {"type": "external", "generate": {"length": 40}, "target": {"command": ["./partner-key"]}, **more}
 
 
 @pytest.fixture
