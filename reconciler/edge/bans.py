@@ -69,11 +69,14 @@ class Bans:
         # A record speaks until its ban is over and its levels are forgotten, which takes less than twice the longest.
         interval = -(-rule.within // rule.after)
         shape = Shape(interval, interval * rule.after)
-        self.unknown = Verdict(True, rule.after, 0, 0)  # of nearly all addresses, so it is made once
         self._keys: Generations[Record] = Generations(max(3 * rule.longest, rule.within, rule.trust), shape)
 
     def resize(self, memory: int) -> None:
         self._keys.resize(memory, BAN_BYTES)
+
+    def is_stranger(self, key: bytes, now: int) -> bool:
+        """Whether nothing is known of an address, nor of any that shares its place in the crowd."""
+        return self._keys.find(key, now) is None and not self._keys.crowd.knows(key, now)
 
     def look(self, key: bytes, now: int, cost: int) -> Verdict:
         """How an address stands."""
@@ -81,8 +84,6 @@ class Bans:
         if record is not None:
             record = self._keys.young[key] = sane(self._ban, record, now)
             return self._verdict(record, now)
-        if not self._keys.crowd.used:
-            return self.unknown
         well, _, wait, _ = self._keys.crowd.look(key, now, 1)
         return Verdict(well, self._ban.after, wait, 0)
 

@@ -44,10 +44,6 @@ class Crowd:
         """What it may take once it is made; an array that is in use keeps its size."""
         self._memory = memory
 
-    @property
-    def used(self) -> bool:
-        return bool(self._cells)
-
     def knows(self, key: bytes, now: int) -> bool:
         return bool(self._cells) and self._ahead(self._places(key), now) > 0
 

@@ -62,11 +62,12 @@ class MemoryCounters:
     def take_one(self, rule: Rule, key: bytes, cost: int, ban: Ban | None, site: bytes) -> Verdict | None:
         """What `decide` says of one rule, if nothing is known of the address, else None: so it is with nearly every request."""
         now = self._clock()
-        if ban is not None:
-            bans = self._bans(ban)
-            if bans.look(site, now, 0) is not bans.unknown:
-                return None
-        return self._table(rule).take(key, now, cost)
+        if ban is not None and not self._bans(ban).is_stranger(site, now):
+            return None
+        table = self._tables.get(rule.name)
+        if table is None or table.rule is not rule:
+            table = self._renewed(table, rule)
+        return table.take(key, now, cost)
 
     def _renewed(self, table: Table | None, rule: Rule) -> Table:
         """A rule that was declared otherwise begins anew."""

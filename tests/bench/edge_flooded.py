@@ -20,7 +20,7 @@ SECONDS = float(os.environ.get("FLOOD_SECONDS", "6"))
 SHARE = 0.5  # of what the server can do
 CONNECTIONS = 8
 GOOD_EVERY = 0.01
-REQUEST = b"GET /v1/small HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: %b\r\n\r\n"
+REQUEST = b"GET /v1/small HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: %b\r\nx-forwarded-proto: https\r\n\r\n"
 
 
 async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: bytes) -> bool:
@@ -49,7 +49,8 @@ async def flood(port: int, rate: float, new: bool) -> None:
         while time.monotonic() < until:
             following += CONNECTIONS / rate
             await asyncio.sleep(max(following - time.monotonic(), 0))
-            await asked(reader, writer, next(of))
+            if not await asked(reader, writer, next(of)):
+                sys.exit("a key of the flood was refused: nothing is measured")
 
     await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
 
@@ -72,7 +73,8 @@ def beside(port: int, rate: float, new: bool) -> tuple[float, int]:
     with subprocess.Popen(command) as others:
         time.sleep(1)
         found = asyncio.run(good(port))
-        others.wait()
+        if others.wait() != 0:
+            sys.exit("the flood did not run to its end")
     return found
 
 

@@ -79,6 +79,7 @@ def serve(name: str) -> None:
     # Named in full: asyncio switches Nagle's algorithm off for sockets of this protocol alone.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
+        listening.listen(128)  # before anybody hears of it
         print(listening.getsockname()[1], flush=True)
         config = uvicorn.Config(APPLICATIONS[name](), http="httptools", log_level="critical", access_log=False, timeout_keep_alive=600)
         uvicorn.Server(config).run(sockets=[listening])
