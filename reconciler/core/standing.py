@@ -25,11 +25,17 @@ class Standing(NamedTuple):
     reason: str = ""
     until: int | None = None
     """When what it waits for is over."""
+    scheduled: bool = False
+    """It has a policy, and is not rotated by hand only."""
+    alarmed: int | None = None
+    """Since when something that leaked is still good, or not known to be refused."""
+    stuck: bool = False
+    """Its retries are spent, whatever its phase."""
 
     @property
     def in_trouble(self) -> bool:
         """Whether a person has to look."""
-        return self.phase in ("ORPHANED", "CONFLICT", "ABORTING", "ROLLING_BACK", "UNKNOWN")
+        return self.phase in ("ORPHANED", "CONFLICT", "ABORTING", "ROLLING_BACK", "UNKNOWN") or self.alarmed is not None or self.stuck
 
 
 FIELDS = (

@@ -19,8 +19,11 @@ def status_text(rows: Sequence[Standing], now: int) -> str:
     """What needs attention first, then the rest in the order of their due times."""
     if not rows:
         return "No secret is declared (write documents of kind `secret`)."
-    cells = [("secret", "type", "phase", "last", "due", "from the last rotation to the next")]
-    cells.extend((visible(one.path), one.type, _phase(one), _ago(one, now), _due(one, now), timeline(one, now)) for one in ordered(rows))
+    cells = [("secret", "type", "phase", "last", "due", "covered", "from the last rotation to the next")]
+    cells.extend(
+        (visible(one.path), one.type, _phase(one), _ago(one, now), _due(one, now), _covered(one), timeline(one, now))
+        for one in ordered(rows)
+    )
     return "\n".join([table(cells), "", *_remarks(rows, now), _totals(rows)])
 
 
@@ -65,10 +68,15 @@ def _ago(one: Standing, now: int) -> str:
 
 def _due(one: Standing, now: int) -> str:
     if one.next_due is None:
-        return "by hand"
+        return "unknown" if one.scheduled else "by hand"
     if one.overdue:
         return f"overdue by {rough(now - one.next_due)}"
     return f"in {rough(one.next_due - now)}" + (" (soon)" if one.warn else "")
+
+
+def _covered(one: Standing) -> str:
+    """How many of the declared consumers have the newest value."""
+    return f"{one.covered} of {one.consumers}" if one.consumers and one.phase != "UNKNOWN" else ""
 
 
 def rough(seconds: int) -> str:
@@ -80,6 +88,8 @@ def rough(seconds: int) -> str:
 
 def _remarks(rows: Sequence[Standing], now: int) -> Iterable[str]:
     for one in ordered(rows):
+        if one.alarmed is not None:
+            yield f"{visible(one.path)}: something leaked {rough(now - one.alarmed)} ago, and is not known to be refused"
         if one.phase == "CANARY":
             yield f"{visible(one.path)}: covered {one.covered} of {one.consumers} consumers; share of traffic: not measured"
         elif one.phase == "OVERLAP" and one.until:
@@ -119,7 +129,9 @@ th, td {{ text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(
 small {{ opacity: .7; }}
 </style></head><body>
 <h1>{title}</h1><p>{totals} <small>As of {moment}.</small></p>
-<table><thead><tr><th>Secret<th>Type<th>Store<th>Phase<th>Last rotated<th>Due<th>From the last rotation to the next</tr></thead><tbody>
+<table><thead>
+<tr><th>Secret<th>Type<th>Store<th>Phase<th>Last rotated<th>Due<th>Covered<th>From the last rotation to the next</tr>
+</thead><tbody>
 {rows}
 </tbody></table>
 {remarks}
@@ -142,7 +154,7 @@ def status_html(rows: Sequence[Standing], now: int, title: str) -> str:
 
 def _row(one: Standing, now: int) -> str:
     sort = "trouble" if one.in_trouble else "overdue" if one.overdue else "warn" if one.warn else ""
-    cells = [one.path, one.type, one.store, _phase(one), _ago(one, now), _due(one, now)]
+    cells = [one.path, one.type, one.store, _phase(one), _ago(one, now), _due(one, now), _covered(one)]
     bar = ""
     if one.last_rotated is not None and one.next_due is not None:
         mark = f'<b style="left:{_place(one, one.warn_at) * 100:.1f}%"></b>' if one.warn_at is not None else ""

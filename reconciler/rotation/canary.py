@@ -16,7 +16,7 @@ from .state import Phase, State
 def covered(state: State, path: str, consumers: Iterable[str]) -> int:
     """How many of the declared consumers have the new value."""
     consumers = tuple(consumers)
-    if state.phase is Phase.CANARY and state.stage:
+    if state.phase in (Phase.CANARY, Phase.PROMOTING) and state.stage:  # clients go by the stage until the secret itself is written
         return sum(bucket(state.rid, path, one) < state.stage.percent for one in consumers)
     return len(consumers) if state.phase in (Phase.OVERLAP, Phase.RETIRING, Phase.IDLE) else 0
 

@@ -49,7 +49,7 @@ def decide(state: State, seen: Seen, now: int) -> Action:
         if marked is not None:
             return marked
     if state.hold:
-        return Wait(f"held: {state.hold}")
+        return Wait(f"{state.hold}; `release` it to go on")
     if seen.fence is not None and seen.fence > state.fence:
         # Nobody but a holder of this document's newest version gets that far: the store was restored to an older one.
         return Record(replace(state, restore_epoch=seen.fence // EPOCH + 1))

@@ -52,6 +52,9 @@ def standing(job: Job, state: State) -> Standing:
         failures=state.failures,
         reason=state.hold or state.reason,
         until=until or (state.backoff_until if state.backoff_until > now else None),
+        scheduled=bool(job.spec.rotation),
+        alarmed=state.alarmed if state.exposed else None,
+        stuck=state.failures > state.terms.budget,
     )
 
 
@@ -78,8 +81,17 @@ def mirrored(job: Job) -> Standing:
         warn=bool(due and due.warns(now)),
         overdue=bool(due and due.overdue(now)),
         consumers=len(job.spec.consumers),
+        scheduled=bool(job.spec.rotation),
     )
 
 
 def _unknown(job: Job, reason: str) -> Standing:
-    return Standing(job.path, job.store.name, job.spec.type, "UNKNOWN", consumers=len(job.spec.consumers), reason=reason)
+    return Standing(
+        job.path,
+        job.store.name,
+        job.spec.type,
+        "UNKNOWN",
+        consumers=len(job.spec.consumers),
+        reason=reason,
+        scheduled=bool(job.spec.rotation),
+    )

@@ -70,7 +70,7 @@ def _candidates(jobs: Sequence[Job], reports: dict[str, Rotated], forced: set[st
             report.error = str(state)
             continue
         report.phase = state.word
-        report.waits = f"held: {state.hold}" if state.hold else ""
+        report.waits = state.hold
         due = job.due(state.last_rotated) if state.last_rotated is not None else None
         idle = state.phase is Phase.IDLE and not state.again and not state.exposed
         overdue = job.auto and due is not None and due.overdue(int(job.clock()))

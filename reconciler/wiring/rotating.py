@@ -19,6 +19,7 @@ from reconciler.rotation.metrics import exposition, write_metrics
 from reconciler.rotation.outlook import outlook_of
 from reconciler.rotation.people import adopt, hold, release
 from reconciler.rotation.rotate import Orders, Progress, rotate_one
+from reconciler.rotation.run import mirror
 from reconciler.rotation.seen import Asked
 from reconciler.rotation.status import standings
 from reconciler.rotation.turns import rotate_all
@@ -88,9 +89,10 @@ def told(rotation: Rotation, path: str, word: str, reason: str) -> str:
     """Carry out what a person says to one rotation; return what became of it, in words."""
     job = rotation.job(path)
     if word == "hold":
-        hold(job, f"{reason} ({rotation.actor})")
+        mirror(job, hold(job, f"{reason} ({rotation.actor})"))
         return f"{path} is held: nothing is done with it until `reconcile rotate release {path}`."
     state = release(job) if word == "release" else adopt(job)
+    mirror(job, state)
     return (
         f"{path} goes on from phase {state.word} (reconcile rotate --secret-path {path})." if state.pending else f"{path} is {state.word}."
     )

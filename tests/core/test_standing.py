@@ -25,6 +25,12 @@ def test_a_person_has_to_look_at_what_no_pass_mends(phase: str, trouble: bool) -
     assert Standing("a", "vault", "password", phase).in_trouble is trouble
 
 
+def test_a_person_has_to_look_at_what_leaked_and_at_spent_retries() -> None:
+    held = Standing("a", "vault", "password", "HELD")
+    assert held._replace(alarmed=0).in_trouble
+    assert held._replace(stuck=True).in_trouble
+
+
 def test_a_rotation_failed_where_something_was_rolled_back_or_what_leaked_is_still_good() -> None:
     assert not Rotated("a", error="the store does not answer").failed, "the next pass tries again"
     assert Rotated("a", trouble="rolled back").failed
