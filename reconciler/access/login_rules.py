@@ -46,6 +46,7 @@ def plan_rules(kinds: Kinds, reach: Reach) -> list[Rule]:
     if reach.ledger:
         rules += [Rule(f"{reach.ledger}/data/*", ("read",)), Rule(f"{reach.ledger}/metadata/*", READ)]
         rules += [Rule(f"{reach.ledger}/data/+/+/hmac", ("deny",))]  # the key that tells secrets apart is the apply's alone
+        rules += [Rule(f"{reach.ledger}/data/+/+/audit/pepper", ("deny",))]  # so is the one that hides addresses in the audit log
     return _prefixed(rules, reach.prefix)
 
 

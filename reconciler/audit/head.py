@@ -106,7 +106,7 @@ def read_head(content: bytes) -> Head:
             str(written["older"]),
             {one[0]: Unanswered(*map(str, one)) for one in written["unanswered"]},
         )
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
         raise _damaged() from None
 
 

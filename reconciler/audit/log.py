@@ -76,6 +76,12 @@ class Log:
     def open_folder(self) -> Path:
         return self.folder / "open"
 
+    def prepare(self) -> None:
+        """Make the folder, so that `git add --all` does not take it where it lies in the repository. Raises OSError."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (self.folder / ".gitignore").exists():
+            (self.folder / ".gitignore").write_text("*\n", encoding="utf-8")
+
     def head(self) -> tuple[Head, str]:
         """The head as it stands, and its version. Raises ReconcilerError."""
         return heads.load(self.shelf)

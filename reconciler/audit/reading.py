@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..core.errors import ReconcilerError
 from .event import KEYS, TYPES, VERSION
 from .head import Unanswered
 
@@ -15,11 +16,11 @@ Entry = Mapping[str, Any]
 """A line that was read."""
 
 
-class Unreadable(Exception):
-    """A line that none of ours is: which, and why."""
+class Unreadable(ReconcilerError):
+    """A line that is none of ours: which of those that were read, and why."""
 
     def __init__(self, number: int, why: str) -> None:
-        super().__init__(why)
+        super().__init__(f"the audit log has a line that is none of its own: {why} (reconcile audit verify says which)")
         self.number = number
         self.why = why
 
@@ -40,7 +41,7 @@ def entries(lines: Sequence[bytes]) -> Iterator[Entry]:
 def _parsed(batch: Sequence[bytes]) -> list[Entry] | None:
     try:
         found = json.loads(b"[%b]" % b",".join(batch))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if len(found) == len(batch) and all(type(one) is dict for one in found) else None
 
@@ -49,7 +50,7 @@ def _one_by_one(batch: Sequence[bytes], start: int) -> Iterator[Entry]:
     for number, line in enumerate(batch, start):
         try:
             found = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Unreadable(number, "it is no JSON") from None
         if type(found) is not dict:
             raise Unreadable(number, "it is no map")
@@ -67,12 +68,22 @@ def fault_of(entry: Entry) -> str:
     return ""
 
 
+def sound_entries(lines: Sequence[bytes]) -> Iterator[Entry]:
+    """The same, where nobody has followed the chain. Raises Unreadable."""
+    for number, entry in enumerate(entries(lines)):
+        fault = fault_of(entry)
+        if fault:
+            raise Unreadable(number, fault)
+        yield entry
+
+
 def answered(before: Mapping[str, Unanswered], found: Iterator[Entry]) -> dict[str, Unanswered]:
     """The intents that have no outcome after these entries."""
     left = dict(before)
     for entry in found:
         if entry["type"] == "intent":
-            left[entry["id"]] = Unanswered(*(str(entry.get(name, "")) for name in Unanswered._fields))
+            one = Unanswered(*(str(entry.get(name, "")) for name in Unanswered._fields))
+            left[one.id] = one
         elif entry["type"] == "outcome":
-            left.pop(entry.get("cause_id", ""), None)
+            left.pop(str(entry.get("cause_id")), None)
     return left

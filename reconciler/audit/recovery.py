@@ -84,7 +84,8 @@ def left_behind(book: Log) -> dict[str, Unanswered]:
         with _alone(path) as free:
             if free:
                 lines, _ = whole_lines(path.read_bytes())
-                found = answered(found, iter(look(lines, leaves_of(lines), path.stem.rpartition("-")[2]).found))
+                looked = look(lines, leaves_of(lines), path.stem.rpartition("-")[2])
+                found = answered(found, iter(looked.found)) if looked.fault is None else found  # what was tampered with tells nothing
     return dict(found)
 
 

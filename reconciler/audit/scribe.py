@@ -180,8 +180,9 @@ class Scribe:
         about, writer = self._about, secrets.token_hex(8)
         began = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
         try:
+            self._book.prepare()
             actor = self._book.people.pseudonym(about.actor)
-        except BackendError as error:
+        except (BackendError, OSError) as error:
             raise Unloggable(f"the audit log cannot be written, so nothing is changed: {error}") from None
         segment = Segment(self._book.open_folder / f"{began}-{writer}{SUFFIX}", writer, self._now, self.clean)
         segment.append([Event("segment", **about._replace(actor=actor)._asdict())])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from .log import Log
-from .reading import Entry, entries, whole_lines
+from .reading import Entry, sound_entries, whole_lines
 
 
 class Wanted(NamedTuple):
@@ -70,7 +70,7 @@ def _parts(book: Log, wanted: Wanted) -> Iterator[tuple[int, list[bytes]]]:
 def _rows(lines: list[bytes], begin: int, waiting: dict[str, Row]) -> Iterator[Row]:
     """The rows of a segment: answered intents, and everything but signs of life. What is unanswered waits."""
     actor = ""
-    for number, entry in enumerate(entries(lines)):
+    for number, entry in enumerate(sound_entries(lines)):
         if entry["type"] == "segment":
             actor = str(entry.get("actor", ""))
         if entry["type"] == "outcome":
@@ -81,7 +81,7 @@ def _rows(lines: list[bytes], begin: int, waiting: dict[str, Row]) -> Iterator[R
             continue
         row = _row(entry, begin + number if begin >= 0 else -1, actor)
         if entry["type"] == "intent":
-            waiting[str(entry["id"])] = row
+            waiting[str(entry.get("id"))] = row
         elif entry["type"] != "heartbeat":
             yield row
 
@@ -132,6 +132,7 @@ def _between(lines: Iterable[bytes], since: str, until: str) -> Iterator[bytes]:
     if not since and not until:
         yield from found
         return
-    for line, entry in zip(found, entries(found), strict=True):
-        if (not since or entry["ts"] >= since) and (not until or entry["ts"] <= until):
+    for line, entry in zip(found, sound_entries(found), strict=True):
+        ts = str(entry.get("ts", ""))
+        if (not since or ts >= since) and (not until or ts <= until):
             yield line

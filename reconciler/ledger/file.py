@@ -5,17 +5,20 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..core.errors import BackendError, Conflict, Denied
+from ..core.errors import BackendError, Conflict, Denied, Unavailable
 from .shelf import Entry
 
 _GUARD = ".guard"
 _IGNORE = ".gitignore"
 _UNFINISHED = ".new-"
+PATIENCE_SECONDS = 20.0  # writing takes milliseconds, and the slowest of disks some seconds
+POLL_SECONDS = 0.005
 
 
 class FileShelf:
@@ -63,10 +66,22 @@ class FileShelf:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         guard = os.open(self._folder / _GUARD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(guard, fcntl.LOCK_EX)
+            _lock(guard, self._folder)
             yield
         finally:
             os.close(guard)
+
+
+def _lock(guard: int, folder: Path) -> None:
+    """Wait, but not for ever: a process that was stopped in the middle of a write must not hold up all others. Raises Unavailable."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise Unavailable(f"{folder}: another process writes it, and does not end (is it stopped?)", path=str(folder)) from None
+            time.sleep(POLL_SECONDS)
 
 
 def _is_entry(file: Path) -> bool:

@@ -59,6 +59,10 @@ class Opened:
             )
         if max_age and verdict.newest < moment(time.time() - parse_duration(max_age)):
             verdict.fail("empty", f"nothing was recorded for {max_age}: the newest entry is of {verdict.newest or 'never'}")
+        if self.environment.audit.key.file and not self.environment.audit.trusted:
+            verdict.unseen.append(
+                "another log, put here together with another key file (`audit: {trusted: ...}` names the key that counts)"
+            )
         if verdict.ok and verdict.known is not None:
             with suppress(OSError):  # nothing is lost but the next verification's short cut
                 ensure_state_folder(self.settings.repo)

@@ -1,4 +1,4 @@
-"""What the logins need for the stores and for rotation, beside what the kinds say: rules for bootstrap's policies."""
+"""What the logins need for the stores, for rotation and for the audit log, beside what the kinds say: rules for bootstrap's policies."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ def looked_at(environment: Environment, instance: str) -> Iterator[Rule]:
     place = environment.stores.vault
     if place is not None and place.instance == instance:
         yield Rule(f"{place.mount}/metadata/*", READ)
+    key = environment.audit.key.transit
+    if key is not None and key.instance == instance:
+        yield Rule(f"{key.mount}/keys/{key.key}", ("read",))  # its public half, to verify the audit log
 
 
 def rotated(environment: Environment, desired: Desired, instance: str) -> Iterator[Rule]:
@@ -32,6 +35,10 @@ def rotated(environment: Environment, desired: Desired, instance: str) -> Iterat
         yield Rule(f"{place.mount}/metadata/*", _DETAILS)
         yield Rule(f"{place.mount}/detailed-metadata/*", ("list", "scan"))
         yield Rule(f"{place.mount}/destroy/*", ("create", "update"))
+    key = environment.audit.key.transit
+    if key is not None and key.instance == instance:
+        yield Rule(f"{key.mount}/keys/{key.key}", ("read",))
+        yield Rule(f"{key.mount}/sign/{key.key}", ("create", "update"))
     for resource in desired.resources.values():
         spec = resource.spec
         if isinstance(spec, SecretSpec) and spec.target is not None:

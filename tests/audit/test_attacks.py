@@ -468,6 +468,28 @@ def test_what_was_altered_where_it_was_shipped_to_is_found_by_every_machine(tmp_
     assert only(elsewhere).sort == "deleted"
 
 
+@pytest.mark.parametrize(
+    "line", [b"[" * 100_000, b'{"v":1,"type":"intent"}', b'{"v":1,"type":{},"seq":[],"prev":{}}', b"null", b"\xff\xfe"]
+)
+def test_nothing_in_a_segment_that_was_left_behind_stops_the_next_run(tmp_path: Path, line: bytes) -> None:
+    desk = Desk(tmp_path / "audit")
+    path = desk.killed(CHANGES)
+    rewrite(path, lambda lines: [*lines[:3], line, *lines[4:]])
+    assert desk.scribe().dangling("vault.policy/k0") == ()
+    assert len(desk.verdict().findings) == 1
+    desk.run()
+    assert {one.sort for one in desk.verdict().findings} == {"set aside"}
+
+
+def test_an_intent_without_an_id_that_is_chained_in_breaks_nothing(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "audit")
+    path = desk.killed(CHANGES)
+    rewrite(path, lambda lines: rechained([*lines, lines[1].replace(b'"id"', b'"code"')], len(lines)))
+    assert desk.verdict().ok, "after the last checkpoint, so it is not seen"
+    desk.run()
+    assert desk.verdict().ok
+
+
 def test_events_hold_nothing_that_is_not_allowed() -> None:
     with pytest.raises(TypeError):
         Event("intent", value="hunter2")  # type: ignore[call-arg]

@@ -83,6 +83,16 @@ def test_raw_lines_are_those_that_were_hashed(desk: Desk) -> None:
     assert second == desk.lines()[9:18]
 
 
+@pytest.mark.parametrize("line", [b"not JSON", b"[" * 100_000, b"{}", b'{"v":1,"type":["intent"]}', b'{"v":1,"type":"nonsense"}'])
+def test_a_search_of_a_log_that_was_tampered_with_says_so_in_words(desk: Desk, line: bytes) -> None:
+    rewrite(desk.segments()[1], lambda lines: [*lines[:3], line, *lines[4:]])
+    with pytest.raises(ReconcilerError, match="reconcile audit verify"):
+        search(desk.book, Wanted())
+    with pytest.raises(ReconcilerError, match="reconcile audit verify"):
+        list(raw_lines(desk.book, "2027-01-15T08:01"))
+    assert [finding.entry for finding in desk.verdict().findings] == [12]
+
+
 # Proofs.
 
 

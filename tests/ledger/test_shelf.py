@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,8 @@ import pytest
 
 from reconciler.backends.aws.client import AwsClient
 from reconciler.backends.vault.client import VaultClient, connect
-from reconciler.core.errors import BackendError, Conflict, Denied, Missing
+from reconciler.core.errors import BackendError, Conflict, Denied, Missing, Unavailable
+from reconciler.ledger import file
 from reconciler.ledger.file import FileShelf
 from reconciler.ledger.kv import MAX_VERSIONS, KvShelf
 from reconciler.ledger.s3 import S3Shelf
@@ -192,3 +194,13 @@ def test_a_login_that_may_not_read_is_denied_not_told_that_nothing_is_there(raft
         with pytest.raises(Denied):
             work()
     shelf.prepare()  # may not look at mounts: that alone is no reason to stop
+
+
+def test_a_folder_that_a_stopped_process_holds_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = FileShelf(tmp_path)
+    shelf.put("head", b"1", "")
+    monkeypatch.setattr(file, "PATIENCE_SECONDS", 0.05)
+    with (tmp_path / ".guard").open("rb") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        with pytest.raises(Unavailable, match="does not end"):
+            shelf.put("head", b"2", shelf.get("head").version)  # type: ignore[union-attr]  # it was put just now
