@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from ..audit.journal import Recorder
 from ..secrets.store import SecretStore
@@ -60,6 +61,21 @@ def load(job: Job) -> State:
     """The document of a secret; an empty one where there is none."""
     held = job.store.get(sibling(job.path))
     return read_state(held.value, held.version, job.path) if held else State()
+
+
+@runtime_checkable
+class Promotes(Protocol):
+    """A store that makes one version of what several rotators promote at once."""
+
+    def promote(self, path: str, value: Mapping[str, str], expected: str, attempt: int) -> str: ...
+
+
+def promote(job: Job, state: State, value: Kept, expected: str) -> None:
+    """Write the secret itself, if it still has the expected version."""
+    if isinstance(job.store, Promotes):
+        job.store.promote(job.path, value.value, expected, state.attempt)
+    else:
+        job.store.put(job.path, value.value, expected)
 
 
 def calling(job: Job, state: State) -> Call:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..core.errors import Conflict, Denied, Invalid, Missing, ReconcilerError, Unavailable
-from .job import Job, Memory, calling, load
+from .job import Job, Memory, calling, load, promote
 from .look import observe
 from .machine import decide, failed
 from .seen import Action, Apply, Asked, Copy, Discard, Evict, Promote, Record, Revoke, Wait
@@ -85,7 +85,7 @@ def _act(job: Job, state: State, action: Action) -> State:
         case Record(after):
             return _record(job, state, after)
         case Promote(value, expected):
-            job.store.put(job.path, value.value, expected)
+            promote(job, state, value, expected)
         case Copy(place, value):
             next(one for one in job.copies if one.name == place.store).put(job.path, value.value, place.version)
         case Apply(value):

@@ -91,6 +91,20 @@ class AwsStore:
                 return self._put(path, text, None)
         raise Conflict(f"{path}: others make and delete it all the time", path=path)
 
+    def promote(self, path: str, value: Mapping[str, str], expected: str, attempt: int) -> str:
+        """Put what replaces a version. Those who do it at once, or again, make one version of it. Raises Conflict."""
+        about = self._about(path)
+        if not expected or about.get("DeletedDate") or _live(about.get("VersionIdsToStages") or {}) != expected:
+            return self.put(path, value, expected)
+        text = json.dumps(checked_value(path, value), ensure_ascii=False)
+        token = str(uuid.uuid5(_FIRST, f"{about['ARN']} {expected} {attempt}"))
+        try:
+            # Under our label and not AWSPENDING: what is cut off here must not look like a rotation of AWS's own.
+            made = self._write(path, text, token, STAGED)
+        except Conflict:
+            return self.put(path, value, expected)  # an attempt of that number had another value: its state was lost
+        return self._move(path, made, expected, shared=True)
+
     def list(self, prefix: str = "") -> tuple[str, ...]:
         whole = self._prefix + prefix
         filters = {"Filters": [{"Key": "name", "Values": [whole]}]} if whole else {}
@@ -202,7 +216,10 @@ class AwsStore:
         return str(answer["VersionId"])
 
     def _replace(self, path: str, text: str, follows: str) -> str:
-        made = self._write(path, text, self._token(), STAGED)
+        return self._move(path, self._write(path, text, self._token(), STAGED), follows)
+
+    def _move(self, path: str, made: str, follows: str, *, shared: bool = False) -> str:
+        """Let readers get a version. `shared`: others may be about to do the same with it, so it is left to them."""
         move = {"VersionStage": LIVE, "MoveToVersionId": made, "RemoveFromVersionId": follows}
         try:
             self._client.change(_SERVICE, "update_secret_version_stage", SecretId=self._id(path), **move)
@@ -210,7 +227,7 @@ class AwsStore:
             labels = self.labelled(path)
             if labels.get(LIVE) == made:
                 return made
-            if [label for label, version in labels.items() if version == made] == [STAGED]:
+            if not shared and [label for label, version in labels.items() if version == made] == [STAGED]:
                 with suppress(BackendError):  # a value that nobody took must not stay readable; AWS removes it in time anyway
                     self.destroy(path, made)
             if labels.get(LIVE) != follows:
