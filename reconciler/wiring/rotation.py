@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from reconciler.desired.load import Desired
     from reconciler.secrets.store import SecretStore
 
+_NAMED = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
 UNSCHEDULED = PolicySpec()
 """Of a secret that names no policy: rotated by hand only, with what a policy has by default."""
 
@@ -117,7 +119,7 @@ class _Maker:
         self._commit = commit
         self._key = _key(parts)
         self._stores: dict[str, SecretStore] = {}
-        self._around = Surroundings(settings.repo, _harmless(settings.environ))
+        self._around = Surroundings(settings.repo, harmless(settings.environ, environment))
         self._means = Means(parts.clients, self._reveal, self._around)
         self._settings = settings
         self.rotation = overridden(environment.rotation, settings.environ)
@@ -209,9 +211,10 @@ def _foreign(store: SecretStore, path: str) -> str:
     return ""
 
 
-def _harmless(environ: Mapping[str, str]) -> dict[str, str]:
-    """What commands are given: not the run's own logins."""
-    return {name: value for name, value in environ.items() if not name.upper().startswith(FORBIDDEN_ENV)}
+def harmless(environ: Mapping[str, str], environment: Environment) -> dict[str, str]:
+    """What commands are given: not the run's own logins, nor what opens its stores and targets."""
+    named = set(_NAMED.findall(environment.model_dump_json())) | set(environment.secret_env)
+    return {name: value for name, value in environ.items() if not name.upper().startswith(FORBIDDEN_ENV) and name not in named}
 
 
 def _key(parts: Parts) -> bytes:

@@ -314,3 +314,29 @@ spec: {interval_days: 90}
     environment = "project: genesis\naws: {primary: {region: us-east-1}}\nstores: {aws: {prefix: genesis/}}\n"
     assert "AWS rotates it itself" in refusal(site, native, environment)
     assert not refusal(site, native.replace("genesis/api_keys", "other/api_keys"))
+
+
+def test_a_command_is_given_neither_logins_nor_what_opens_stores(site: Site) -> None:
+    environment = (
+        "project: genesis\nsecret_env: [PG_ADMIN]\nforge: {type: github, token: {from: env:FORGE_TOKEN}}\n"
+        "stores: {vault: {mount: kv}, files: {path: .secrets, slots: [{passphrase: {from: env:STORE_PASSPHRASE}}]}}\n"
+    )
+    site.write("desired-state/environments/dev.yaml", environment)
+    site.write("partner-key", "#!/bin/sh\nenv > seen.txt\ncat > /dev/null\n")
+    (site.repo / "partner-key").chmod(0o755)
+    declare(
+        site,
+        """
+kind: secret
+name: api_keys/partner
+spec: {store: vault, type: external, generate: {length: 40}, target: {command: [./partner-key]}}
+""",
+    )
+    canary = "canary-" + "of-a-login"
+    names = ("PG_ADMIN", "FORGE_TOKEN", "STORE_PASSPHRASE", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN")
+    ran = site.run("rotate", "--secret-path", "api_keys/partner", **dict.fromkeys(names, canary), PARTNER_HINT="harmless")
+    assert ran.code == 0, ran.out + ran.err
+    seen = (site.repo / "seen.txt").read_text()
+    assert "PARTNER_HINT=harmless" in seen
+    assert canary not in seen
+    assert site.environ["VAULT_TOKEN"] not in [line.partition("=")[2] for line in seen.splitlines()]
