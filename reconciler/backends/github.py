@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from ..core.errors import BackendError, Denied, Missing, Unavailable
+from ..core.errors import Denied, Missing, Unavailable
 from ..core.forge import Check, Comment, Pull, Role, Verdict
+from .forge_answers import refusal
 
 if TYPE_CHECKING:  # slow to import, and only the server needs it
     from github import Github
@@ -170,16 +171,6 @@ def _translated(what: str) -> Iterator[None]:
     except BadCredentialsException:
         raise Denied(f"GitHub: {what}: the token is not accepted (`forge.token`)", path=what, capability="token") from None
     except GithubException as error:
-        raise _error(what, error.status) from None
+        raise refusal("GitHub", what, error.status) from None
     except RequestException as error:
         raise Unavailable(f"GitHub: {what}: cannot be reached ({type(error).__name__})", path=what) from None
-
-
-def _error(what: str, status: int) -> BackendError:
-    if status == 403:
-        return Denied(f"GitHub: {what}: the token may not do this", path=what, capability="scope of the token")
-    if status == 404:
-        return Missing(f"GitHub: {what}: is not there, or not for this token", path=what, status=status)
-    if status >= 500 or status == 429:
-        return Unavailable(f"GitHub: {what}: answered {status}", path=what, status=status)
-    return BackendError(f"GitHub: {what}: answered {status}", path=what, status=status)

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import BackendError, Denied, Missing, Unavailable
+from ..core.errors import Denied, Missing, Unavailable
 from ..core.forge import Check, Comment, Pull, Role, Verdict
+from .forge_answers import refusal
 
 if TYPE_CHECKING:  # slow to import, and only the server needs it
     from gitlab import Gitlab
@@ -147,16 +148,6 @@ def _translated(what: str) -> Iterator[None]:
     except GitlabAuthenticationError:
         raise Denied(f"GitLab: {what}: the token is not accepted (`forge.token`)", path=what, capability="token") from None
     except GitlabError as error:
-        raise _error(what, error.response_code or 0) from None
+        raise refusal("GitLab", what, error.response_code or 0) from None
     except RequestException as error:
         raise Unavailable(f"GitLab: {what}: cannot be reached ({type(error).__name__})", path=what) from None
-
-
-def _error(what: str, status: int) -> BackendError:
-    if status == 403:
-        return Denied(f"GitLab: {what}: the token may not do this", path=what, capability="scope of the token")
-    if status == 404:
-        return Missing(f"GitLab: {what}: is not there, or not for this token", path=what, status=status)
-    if status >= 500 or status == 429:
-        return Unavailable(f"GitLab: {what}: answered {status}", path=what, status=status)
-    return BackendError(f"GitLab: {what}: answered {status}", path=what, status=status)

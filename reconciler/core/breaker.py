@@ -68,7 +68,7 @@ class Breaker:
         try:
             yield
             well = True
-        except Exception as error:
+        except Exception as error:  # raised on; a bug of ours is no fault of whoever was asked
             well = isinstance(error, ReconcilerError) and not is_fault(error)
             raise
         finally:  # a probe that ends in any way, Ctrl-C too, must make room for the next

@@ -44,7 +44,7 @@ class Recorded:
             except ReconcilerError:
                 self._end(change, "failed")
                 raise
-            except Exception:
+            except Exception:  # a bug says nothing of what the server did
                 self._end(change, "unknown")
                 raise
             self._end(change, "applied")

@@ -65,7 +65,8 @@ class Desk:
 
     def scribe(self, **options: bool | float) -> Scribe:
         about = About("ada@example.com", "machine", "c" * 40, "apply", "genesis/dev", rid="run1")
-        return Scribe(self.book, about, self.masks, now=self.clock, beat=float(options.pop("beat", 3600)), **options)  # type: ignore[arg-type]
+        beat = float(options.pop("beat", 3600))
+        return Scribe(self.book, about, self.masks, now=self.clock, beat=beat, **options)  # type: ignore[arg-type]  # checked by the call
 
     def run(self, changes: int = 3, first: int = 0) -> None:
         """A process that changes some objects and ends: one line for its beginning and two for each change."""
@@ -88,7 +89,7 @@ class Desk:
         return self.book.unfinished()[-1]
 
     def verdict(self, **options: object) -> Verdict:
-        return verify(self.book, **options)  # type: ignore[arg-type]
+        return verify(self.book, **options)  # type: ignore[arg-type]  # checked by the call
 
     def segments(self) -> list[Path]:
         return sorted((self.folder / "segments").glob("*.jsonl"))

@@ -202,20 +202,20 @@ def altered_head(desk: Desk, change: Callable[[dict[str, object]], None]) -> Non
 
 
 def test_a_segment_that_is_listed_no_more_is_found(desk: Desk) -> None:
-    altered_head(desk, lambda head: head["segments"].pop(1))  # type: ignore[attr-defined]
+    altered_head(desk, lambda head: head["segments"].pop(1))  # type: ignore[attr-defined]  # JSON
     found = only(desk)
     assert (found.sort, found.entry) == ("deleted", SECOND)
     assert f"entries {SECOND} to {SECOND + LINES - 1}" in found.what
 
 
 def test_the_last_segment_that_is_listed_no_more_is_found(desk: Desk) -> None:
-    altered_head(desk, lambda head: head["segments"].pop())  # type: ignore[attr-defined]
+    altered_head(desk, lambda head: head["segments"].pop())  # type: ignore[attr-defined]  # JSON
     found = only(desk)
     assert (found.sort, found.entry) == ("truncated", 2 * LINES)
 
 
 def test_segments_in_another_order_are_found(desk: Desk) -> None:
-    altered_head(desk, lambda head: head["segments"].reverse())  # type: ignore[attr-defined]
+    altered_head(desk, lambda head: head["segments"].reverse())  # type: ignore[attr-defined]  # JSON
     assert desk.verdict().findings[0].sort in ("deleted", "reordered")
 
 
@@ -492,4 +492,4 @@ def test_an_intent_without_an_id_that_is_chained_in_breaks_nothing(tmp_path: Pat
 
 def test_events_hold_nothing_that_is_not_allowed() -> None:
     with pytest.raises(TypeError):
-        Event("intent", value="hunter2")  # type: ignore[call-arg]
+        Event("intent", value="hunter2")  # type: ignore[call-arg]  # the point

@@ -36,7 +36,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def found(desk: Desk, **wanted: object) -> list[str]:
-    return [row.resource for row in search(desk.book, Wanted(**wanted)) if row.type != "segment"]  # type: ignore[arg-type]
+    return [row.resource for row in search(desk.book, Wanted(**wanted)) if row.type != "segment"]  # type: ignore[arg-type]  # by name
 
 
 def test_a_search_finds_what_was_done_with_what_became_of_it(desk: Desk) -> None:

@@ -305,7 +305,7 @@ class Failing(FileShelf):
         return self._through("get", lambda: FileShelf.get(self, key))
 
     def keys(self, prefix: str) -> tuple[str, ...]:
-        return tuple(self._through("keys", lambda: FileShelf.keys(self, prefix)))  # type: ignore[arg-type]
+        return tuple(self._through("keys", lambda: FileShelf.keys(self, prefix)))  # type: ignore[arg-type]  # as `get`
 
     def _through(self, verb: str, call: Callable[[], object]) -> object:
         how = self.fail(verb)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,22 +10,10 @@ from reconciler.core.errors import Unavailable
 from reconciler.core.forge import Verdict
 from reconciler.server.ports import Done, Planned
 from reconciler.server.worker import Later, Stopped
-from tests.server.forges import BOT, FORGES
+from tests.server.forges import BOT
 from tests.server.stand import HEAD, LATER, MAIN, MERGED, Stand, digest, outcome, planned, stand
 
 RED = {"github": "failure", "gitlab": "failed"}
-
-
-@pytest.fixture(params=FORGES)
-def at(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
-    with stand(tmp_path, request.param) as made:
-        yield made
-
-
-@pytest.fixture
-def one(tmp_path: Path) -> Iterator[Stand]:
-    with stand(tmp_path) as made:
-        yield made
 
 
 def reviewed(at: Stand) -> None:

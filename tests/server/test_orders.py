@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,8 @@ import pytest
 from reconciler.core.errors import Unavailable
 from reconciler.server.ports import Done
 from reconciler.server.worker import Later, Stopped
-from tests.server.forges import BOT, FORGES
+from tests.server.forges import BOT
 from tests.server.stand import HEAD, LATER, MAIN, MERGED, Stand, digest, outcome, planned, stand
-
-
-@pytest.fixture(params=FORGES)
-def at(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
-    with stand(tmp_path, request.param) as made:
-        yield made
-
-
-@pytest.fixture
-def one(tmp_path: Path) -> Iterator[Stand]:
-    with stand(tmp_path) as made:
-        yield made
 
 
 def applied(at: Stand) -> None:
