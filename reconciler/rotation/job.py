@@ -12,7 +12,7 @@ from ..secrets.store import SecretStore
 from .due import Due
 from .policy import PolicySpec, SecretSpec
 from .seen import Checks
-from .state import Kept, State, read_state, sibling
+from .state import Kept, Phase, State, read_state, sibling
 from .strategy import Call, Strategy
 
 
@@ -61,6 +61,16 @@ def load(job: Job) -> State:
     """The document of a secret; an empty one where there is none."""
     held = job.store.get(sibling(job.path))
     return read_state(held.value, held.version, job.path) if held else State()
+
+
+def begun_otherwise(job: Job, state: State) -> str:
+    """Why nothing can be done with a rotation that began before the secret's type was edited; empty where it was not.
+
+    What a rotation of one type made good is ended with the means of that type, which the declaration no longer names.
+    """
+    if state.phase is Phase.IDLE or state.strategy == job.spec.type:
+        return ""
+    return f"a rotation of it began as type {state.strategy}; declare it so until that is over, then edit the type"
 
 
 @runtime_checkable

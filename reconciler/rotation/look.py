@@ -7,11 +7,19 @@ from collections.abc import Iterator
 from ..core.errors import Refused
 from ..secrets.store import Held
 from .canary import complaints
-from .job import Job, Memory, calling
-from .machine import wants
-from .seen import Asked, Checks, Place, Probe, Seen, Want
+from .job import Job, Memory, begun_otherwise, calling
+from .machine import decide, wants
+from .seen import Action, Asked, Checks, Place, Probe, Seen, Wait, Want
 from .state import Kept, Phase, State, Step, Terms, kept
 from .strategy import Call
+
+
+def next_action(job: Job, state: State, memory: Memory, asked: Asked | None) -> Action:
+    """Look, and decide. Raises ReconcilerError where it cannot be told."""
+    otherwise = begun_otherwise(job, state)
+    if otherwise:
+        return Wait(otherwise)
+    return decide(state, observe(job, state, memory, asked), int(job.clock()))
 
 
 def observe(job: Job, state: State, memory: Memory, asked: Asked | None) -> Seen:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from ..core.errors import ReconcilerError
 from ..core.rotated import Outlook
 from .job import Job, Memory, load
-from .look import observe
-from .machine import decide
+from .look import next_action
 from .seen import Apply, Asked, Copy, Discard, Evict, Promote, Record, Revoke, Wait
 from .state import Phase
 
@@ -15,7 +14,7 @@ def outlook_of(job: Job, asked: Asked | None) -> Outlook:
     """One secret's next step, in words."""
     try:
         state = load(job)
-        action = decide(state, observe(job, state, Memory(), asked), int(job.clock()))
+        action = next_action(job, state, Memory(), asked)
     except ReconcilerError as error:
         return Outlook(job.path, "UNKNOWN", "nothing", str(error))
     match action:

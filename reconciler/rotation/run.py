@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ..core.errors import Conflict, Denied, Invalid, Missing, ReconcilerError, Unavailable
 from .job import Job, Memory, calling, load, promote
-from .look import observe
-from .machine import decide, failed
+from .look import next_action
+from .machine import failed
 from .seen import Action, Apply, Asked, Copy, Discard, Evict, Promote, Record, Revoke, Wait
 from .state import Phase, State, iso, sibling, write_state
 from .strategy import Definite, Fenced, Full
@@ -35,8 +35,7 @@ def one_pass(job: Job, memory: Memory, asked: Asked | None = None) -> Stepped:
     """Do the one thing that is to be done now. Raises ReconcilerError where it cannot even be told."""
     state = load(job)
     _resolve(job, memory)
-    seen = observe(job, state, memory, asked)
-    action = decide(state, seen, int(job.clock()))
+    action = next_action(job, state, memory, asked)
     if isinstance(action, Wait):
         return Stepped(state, state, action)
     return _audited(job, state, action, memory)
