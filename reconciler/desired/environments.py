@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, V
 
 from reconciler.core.auditing import Auditing
 from reconciler.core.auth import Auth
+from reconciler.core.complying import Complying
 from reconciler.core.errors import Invalid, Problem, Usage
 from reconciler.core.guard import Limits
 from reconciler.core.secret import FORBIDDEN_ENV, Secret
@@ -141,6 +142,7 @@ class Environment(BaseModel):
     audit: Auditing = Auditing()
     stores: Stores = Stores()
     rotation: RotationSettings = RotationSettings()
+    compliance: Complying = Complying()
 
     @field_validator("vault", "aws", mode="before")
     @classmethod
