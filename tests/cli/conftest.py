@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from reconciler.dev.servers import Server
-from tests.cli.site import Site
+from tests.cli.site import Site, site_in
 
 ENVIRONMENT = "project: genesis\nvault: {primary: {}}\naws: {primary: {region: us-east-1}}\n"
 
@@ -16,8 +15,4 @@ ENVIRONMENT = "project: genesis\nvault: {primary: {}}\naws: {primary: {region: u
 @pytest.fixture
 def site(tmp_path: Path, bao: Server, namespace: str) -> Site:
     """An empty repository whose environment `dev` is a fresh namespace of the server."""
-    environ = {**os.environ, "VAULT_ADDR": bao.address, "VAULT_TOKEN": bao.token, "VAULT_NAMESPACE": namespace}
-    made = Site(tmp_path / "repo", environ, namespace)
-    made.write("desired-state/environments/dev.yaml", ENVIRONMENT)
-    made.git("init", "--quiet", "--initial-branch=main", ".")
-    return made
+    return site_in(tmp_path, bao, namespace, ENVIRONMENT)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from reconciler.dev.servers import Server
+
 RECONCILE = (sys.executable, "-m", "reconciler.cli.main")
 
 
@@ -101,3 +103,12 @@ def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
         sys.excepthook = hook
         os.environ.clear()
         os.environ.update(before)
+
+
+def site_in(folder: Path, server: Server, namespace: str, environment: str) -> Site:
+    """A git repository whose environment `dev` is a namespace of a server, with nothing committed yet."""
+    environ = {**os.environ, "VAULT_ADDR": server.address, "VAULT_TOKEN": server.token, "VAULT_NAMESPACE": namespace}
+    made = Site(folder / "repo", environ, namespace)
+    made.write("desired-state/environments/dev.yaml", environment)
+    made.git("init", "--quiet", "--initial-branch=main", ".")
+    return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from reconciler.dev.process import ask
 from reconciler.dev.servers import Server
 from reconciler.secrets.kv_store import KvStore
 from reconciler.secrets.store import SecretStore
-from tests.cli.site import Site
+from tests.cli.site import Site, site_in
 from tests.kinds.postgres import PASSWORD
 from tests.rotation.orders import administrator
 
@@ -23,10 +22,7 @@ ENVIRONMENT = "project: genesis\nstores: {vault: {mount: kv}}\nsecret_env: [PG_A
 @pytest.fixture
 def site(tmp_path: Path, bao: Server, namespace: str) -> Site:
     """A repository whose environment `dev` has a KV v2 mount `kv` as its store."""
-    environ = {**os.environ, "VAULT_ADDR": bao.address, "VAULT_TOKEN": bao.token, "VAULT_NAMESPACE": namespace}
-    made = Site(tmp_path / "repo", environ, namespace)
-    made.write("desired-state/environments/dev.yaml", ENVIRONMENT)
-    made.git("init", "--quiet", "--initial-branch=main", ".")
+    made = site_in(tmp_path, bao, namespace, ENVIRONMENT)
     status, _ = ask(
         bao.address, "POST", f"/v1/{namespace}/sys/mounts/kv", token=bao.token, body={"type": "kv", "options": {"version": "2"}}
     )
