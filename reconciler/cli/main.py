@@ -22,6 +22,7 @@ from reconciler.cli import (
     offline,
     planning,
     preparing,
+    report,
     rotating,
     secret,
     serve,
@@ -41,6 +42,7 @@ MODULES = (
     secret,
     access,
     audit,
+    report,
     serve,
     developing,
 )
@@ -92,6 +94,7 @@ for command in (
     *secret.COMMANDS,
     *access.COMMANDS,
     *audit.COMMANDS,
+    *report.COMMANDS,
     *serve.COMMANDS,
     *developing.COMMANDS,
 ):

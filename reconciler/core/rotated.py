@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from .standing import Standing
 
 
 @dataclass
@@ -49,3 +52,20 @@ class Outlook(NamedTuple):
     phase: str
     next: str
     reason: str = ""
+
+
+class Ended(NamedTuple):
+    """How rotations of one secret ended."""
+
+    succeeded: int = 0
+    failed: int = 0
+
+
+class RotationReport(NamedTuple):
+    """How the secrets of an environment stand, and how their rotations ended since a moment (as the audit log writes it, or "")."""
+
+    environment: str
+    at: int
+    since: str
+    standings: tuple[Standing, ...]
+    ended: Mapping[str, Ended]

@@ -11,6 +11,8 @@ from reconciler.core.values import show_duration, visible
 
 from .runs import table
 
+NO_SECRET = "No secret is declared (write documents of kind `secret`)."
+HEADING = ("secret", "type", "phase", "last", "due", "covered")
 WIDTH = 24  # letters of a timeline
 _MINUTE, _DAY = 60, 86400
 
@@ -18,13 +20,14 @@ _MINUTE, _DAY = 60, 86400
 def status_text(rows: Sequence[Standing], now: int) -> str:
     """What needs attention first, then the rest in the order of their due times."""
     if not rows:
-        return "No secret is declared (write documents of kind `secret`)."
-    cells = [("secret", "type", "phase", "last", "due", "covered", "from the last rotation to the next")]
-    cells.extend(
-        (visible(one.path), one.type, _phase(one), _ago(one, now), _due(one, now), _covered(one), timeline(one, now))
-        for one in ordered(rows)
-    )
-    return "\n".join([table(cells), "", *_remarks(rows, now), _totals(rows)])
+        return NO_SECRET
+    cells: list[tuple[str, ...]] = [(*HEADING, "from the last rotation to the next")]
+    cells.extend((*status_cells(one, now), timeline(one, now)) for one in ordered(rows))
+    return "\n".join([table(cells), "", *remarks(rows, now), totals(rows)])
+
+
+def status_cells(one: Standing, now: int) -> tuple[str, ...]:
+    return (visible(one.path), one.type, _phase(one), _ago(one, now), _due(one, now), _covered(one))
 
 
 def ordered(rows: Iterable[Standing]) -> list[Standing]:
@@ -86,7 +89,7 @@ def rough(seconds: int) -> str:
     return show_duration(seconds // step * step)
 
 
-def _remarks(rows: Sequence[Standing], now: int) -> Iterable[str]:
+def remarks(rows: Sequence[Standing], now: int) -> Iterable[str]:
     for one in ordered(rows):
         if one.alarmed is not None:
             yield f"{visible(one.path)}: something leaked {rough(now - one.alarmed)} ago, and is not known to be refused"
@@ -98,7 +101,7 @@ def _remarks(rows: Sequence[Standing], now: int) -> Iterable[str]:
             yield f"{visible(one.path)}: {one.phase}: {visible(one.reason)}"
 
 
-def _totals(rows: Sequence[Standing]) -> str:
+def totals(rows: Sequence[Standing]) -> str:
     parts = [f"{len(rows):,} secrets"]
     for count, word in (
         (sum(one.overdue for one in rows), "overdue"),
@@ -142,13 +145,13 @@ small {{ opacity: .7; }}
 def status_html(rows: Sequence[Standing], now: int, title: str) -> str:
     """One page that loads nothing from anywhere."""
     moment = datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    remarks = "".join(f"<li>{escape(line)}" for line in _remarks(rows, now))
+    told = "".join(f"<li>{escape(line)}" for line in remarks(rows, now))
     return _PAGE.format(
         title=escape(title),
-        totals=escape(_totals(rows)),
+        totals=escape(totals(rows)),
         moment=moment,
         rows="\n".join(_row(one, now) for one in ordered(rows)),
-        remarks=f"<ul>{remarks}</ul>" if remarks else "",
+        remarks=f"<ul>{told}</ul>" if told else "",
     )
 
 

@@ -12,6 +12,7 @@ from reconciler.core.run import AppliedVersion, ObjectRecord, RunRecord
 from reconciler.core.values import visible
 
 from .rows import recorded
+from .tables import markdown_table
 from .text import detail_lines
 
 _LISTED = 60  # a screen or so; above that, what went wrong would be lost among what did not
@@ -38,14 +39,23 @@ def applied_text(plan: Plan, run: str, outcomes: Sequence[ObjectRecord], cost: s
 
 def runs_text(runs: Sequence[RunRecord]) -> str:
     """A table, newest first."""
-    if not runs:
-        return "Nothing was applied yet."
-    rows = [("run", "what", "commit", "started", "outcome", "changes", "by")]
+    return table(_run_cells(runs)) if runs else "Nothing was applied yet."
+
+
+def runs_markdown(runs: Sequence[RunRecord]) -> str:
+    """The same for a page."""
+    return markdown_table(_run_cells(runs)) if runs else "Nothing was applied."
+
+
+def _run_cells(runs: Sequence[RunRecord]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("run", "what", "commit", "started", "outcome", "changes", "by")]
     for run in runs:
-        changes = ", ".join(f"{run.summary[action]} {action}" for action in Action if run.summary.get(action))
+        # An apply counts by action, and what it left unchanged; other runs count by what they recorded.
+        counted = (*Action, *(name for name in run.summary if "." in name))
+        changes = ", ".join(f"{run.summary[action]} {action}" for action in counted if run.summary.get(action))
         outcome = "running, or killed" if run.outcome == "running" else run.outcome
         rows.append((run.id, run.sort, run.commit[:7], run.started, outcome, changes or "none", run.actor))
-    return table(rows)
+    return rows
 
 
 def run_json(run: RunRecord) -> dict[str, Any]:
