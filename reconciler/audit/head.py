@@ -51,6 +51,8 @@ class Unanswered(NamedTuple):
     resource: str
     commit: str
     rid: str
+    ver_from: str = ""
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)

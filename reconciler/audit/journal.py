@@ -19,7 +19,7 @@ class Recorder(Protocol):
         """Keep what became of an intent: applied, failed, unknown."""
         ...
 
-    def dangling(self, resource: str) -> tuple[str, ...]:
+    def dangling(self, resource: str) -> tuple[Unanswered, ...]:
         """Intents about a resource that had no outcome when this process began, and whose process is gone."""
         ...
 

@@ -113,9 +113,9 @@ class Scribe:
         """Keep any event."""
         self._opened().append([event])
 
-    def dangling(self, resource: str) -> tuple[str, ...]:
+    def dangling(self, resource: str) -> tuple[Unanswered, ...]:
         shown = self.clean(resource)
-        return tuple(one.id for one in self.unanswered() if one.resource == shown)
+        return tuple(one for one in self.unanswered() if one.resource == shown)
 
     def unanswered(self) -> Sequence[Unanswered]:
         """All intents that had no outcome when this process began, and have none since."""
@@ -141,7 +141,10 @@ class Scribe:
             segment.abandon()
 
     def _told(self, written: Written) -> Told:
-        left = {one.id: Unanswered(one.id, one.action, self.clean(one.resource), one.commit, one.rid) for one in self._mine.values()}
+        left = {
+            one.id: Unanswered(one.id, one.action, self.clean(one.resource), one.commit, one.rid, one.ver_from, one.store)
+            for one in self._mine.values()
+        }
         return Told(moment(written.begun), moment(written.ended), left, self._answered)
 
     def _seal_left(self, segment: Segment) -> None:

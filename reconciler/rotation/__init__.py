@@ -6,6 +6,7 @@
     seen              observations and actions, as values
     machine           decide(state, seen, now) -> one action; forward, ending: its phases; moves: what they share
     job, look, run    one secret and its document; what a pass reads; one pass: read, decide, one mutation
+    trail             what of it the audit log is told: where versions are made, and lost answers
     rotate, turns     passes until nothing more can be done now; over many secrets, as the caps allow
     people            hold, release, adopt
     strategy          what a sort of secret must be able to do; one file each beside it

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from ..audit.head import Unanswered
 from ..audit.journal import Recorder
 from ..secrets.store import SecretStore
 from .due import Due
@@ -50,10 +51,14 @@ class Job:
 
 
 class Memory:
-    """What this process was told is done, by action and fence. Only to notice targets that say yes and do not mean it."""
+    """What this process was told is done, by action and fence. Only to notice targets that say yes and do not mean it.
+
+    Beside that, the intents that nobody knows the outcome of; `settled`: those of earlier processes are among them.
+    """
 
     def __init__(self) -> None:
         self.done: set[tuple[str, int]] = set()
+        self.unsure: list[Unanswered] = []
         self.settled = False
 
 
@@ -80,12 +85,11 @@ class Promotes(Protocol):
     def promote(self, path: str, value: Mapping[str, str], expected: str, attempt: int) -> str: ...
 
 
-def promote(job: Job, state: State, value: Kept, expected: str) -> None:
-    """Write the secret itself, if it still has the expected version."""
+def promote(job: Job, state: State, value: Kept, expected: str) -> str:
+    """Write the secret itself, if it still has the expected version. Returns the version that it has now."""
     if isinstance(job.store, Promotes):
-        job.store.promote(job.path, value.value, expected, state.attempt)
-    else:
-        job.store.put(job.path, value.value, expected)
+        return job.store.promote(job.path, value.value, expected, state.attempt)
+    return job.store.put(job.path, value.value, expected)
 
 
 def calling(job: Job, state: State) -> Call:

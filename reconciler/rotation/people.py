@@ -72,16 +72,18 @@ def _changed(job: Job, word: str, change: Callable[[State], State]) -> State:
     for _ in range(ATTEMPTS):
         state = _load(job) if word == "adopt" else load(job)
         after = replace(change(state), serial=state.serial + 1)
-        intent = job.recorder.intent(f"rotation.{word}", job.path, store=job.store.name, rid=state.rid, phase=after.phase.value)
+        path, replaced = sibling(job.path), state.document_version
+        fields = {"store": job.store.name, "ver_from": replaced, "rid": state.rid, "phase": after.phase.value}
+        intent = job.recorder.intent(f"rotation.{word}", path, **fields)
         try:
-            version = job.store.put(sibling(job.path), write_state(after), state.document_version)
+            version = job.store.put(path, write_state(after), replaced)
         except Conflict:
             job.recorder.outcome(intent, "failed")
             continue
         except ReconcilerError:
             job.recorder.outcome(intent, "unknown")
             raise
-        job.recorder.outcome(intent, "applied")
+        job.recorder.outcome(intent, "applied", ver_to=version)
         return replace(after, document_version=version)
     raise Conflict(f"{job.path}: rotators write its state all the time (try again)", path=job.path)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+from ..audit.head import Unanswered
 from ..core.errors import Conflict, Denied, Invalid, Missing, ReconcilerError, Unavailable
 from .job import Job, Memory, calling, load, promote
 from .look import next_action
@@ -12,9 +13,14 @@ from .machine import failed
 from .seen import Action, Apply, Asked, Copy, Discard, Evict, Promote, Record, Revoke, Wait
 from .state import Phase, State, iso, sibling, write_state
 from .strategy import Definite, Fenced, Full
+from .trail import answer_what_was_left, place_of
 
-SAVED_BY_LOOKING = (Unavailable, Conflict, Fenced)
-"""After these nobody knows whether it was done, or somebody else did it: the next pass looks."""
+
+class Acted(NamedTuple):
+    """The state after an action, and the version that it made in a store, if any."""
+
+    state: State
+    version: str = ""
 
 
 class Stepped(NamedTuple):
@@ -34,7 +40,7 @@ class Stepped(NamedTuple):
 def one_pass(job: Job, memory: Memory, asked: Asked | None = None) -> Stepped:
     """Do the one thing that is to be done now. Raises ReconcilerError where it cannot even be told."""
     state = load(job)
-    _resolve(job, memory)
+    answer_what_was_left(job, state, memory)
     action = next_action(job, state, memory, asked)
     if isinstance(action, Wait):
         return Stepped(state, state, action)
@@ -42,51 +48,50 @@ def one_pass(job: Job, memory: Memory, asked: Asked | None = None) -> Stepped:
 
 
 def _audited(job: Job, state: State, action: Action, memory: Memory) -> Stepped:
-    """Keep the intent, act, keep the outcome."""
+    """Keep the intent, act, keep the outcome. Where nobody knows whether it was done, or by whom, the next pass looks."""
     name = type(action).__name__.lower()
     about = action.state if isinstance(action, Record) else state
     pending = about.pending.fp if about.pending else ""
-    intent = job.recorder.intent(
-        f"rotation.{name}", job.path, store=job.store.name, rid=about.rid, phase=about.phase.value, fence=str(state.fence), fp=pending
-    )
+    path, store, version = place_of(job, state, action)
+    fields = {"rid": about.rid, "phase": about.phase.value, "fence": str(state.fence), "fp": pending}
+    intent = job.recorder.intent(f"rotation.{name}", path, store=store, ver_from=version, **fields)
     try:
-        after = _act(job, state, action)
-    except SAVED_BY_LOOKING as error:
+        acted = _act(job, state, action)
+    except Unavailable as error:
+        memory.unsure.append(Unanswered(intent, f"rotation.{name}", path, job.commit, about.rid, version, store))
+        return Stepped(state, state, action, str(error))
+    except (Conflict, Fenced) as error:
         job.recorder.outcome(intent, "unknown")
         return Stepped(state, state, action, str(error))
     except Definite as error:
         job.recorder.outcome(intent, "failed")
-        return _gave_up(job, state, action, failed(state, str(error)), str(error))
+        return _gave_up(job, state, action, failed(state, str(error)), memory, str(error))
     except Full as error:
         job.recorder.outcome(intent, "failed")
-        return _gave_up(job, state, action, Record(replace(state, hold=str(error))), str(error))
+        return _gave_up(job, state, action, Record(replace(state, hold=str(error))), memory, str(error))
     except ReconcilerError:
         job.recorder.outcome(intent, "failed")
         raise
-    job.recorder.outcome(intent, "applied", phase=after.phase.value)
+    job.recorder.outcome(intent, "applied", phase=acted.state.phase.value, ver_to=acted.version)
     memory.done.add((type(action).__name__, state.fence))
-    return Stepped(state, after, action)
+    return Stepped(state, acted.state, action)
 
 
-def _gave_up(job: Job, state: State, action: Action, record: Record | None, reason: str) -> Stepped:
+def _gave_up(job: Job, state: State, action: Action, record: Record | None, memory: Memory, reason: str) -> Stepped:
     """What a target refused for certain changed nothing there: recording that is this pass' one mutation."""
-    if record is None:
-        return Stepped(state, state, action, reason)
-    try:
-        return Stepped(state, _record(job, state, record.state), record)
-    except SAVED_BY_LOOKING as error:
-        return Stepped(state, state, record, str(error))
+    return Stepped(state, state, action, reason) if record is None else _audited(job, state, record, memory)
 
 
-def _act(job: Job, state: State, action: Action) -> State:
+def _act(job: Job, state: State, action: Action) -> Acted:
     call = calling(job, state)
     match action:
         case Record(after):
             return _record(job, state, after)
         case Promote(value, expected):
-            promote(job, state, value, expected)
+            return Acted(state, promote(job, state, value, expected))
         case Copy(place, value):
-            next(one for one in job.copies if one.name == place.store).put(job.path, value.value, place.version)
+            copy = next(one for one in job.copies if one.name == place.store)
+            return Acted(state, copy.put(job.path, value.value, place.version))
         case Apply(value):
             job.strategy.apply(call, value, state.previous)
         case Revoke(value):
@@ -97,13 +102,13 @@ def _act(job: Job, state: State, action: Action) -> State:
             job.strategy.discard(call, id)
         case Wait():
             raise AssertionError("waiting is no act")
-    return state
+    return Acted(state)
 
 
-def _record(job: Job, state: State, after: State) -> State:
+def _record(job: Job, state: State, after: State) -> Acted:
     written = replace(after, serial=state.serial + 1)
     version = job.store.put(sibling(job.path), write_state(written), state.document_version)
-    return replace(written, document_version=version)
+    return Acted(replace(written, document_version=version), version)
 
 
 def mirror(job: Job, state: State) -> None:
@@ -116,11 +121,3 @@ def mirror(job: Job, state: State) -> None:
         job.store.annotate(job.path, {f"reconciler_{key}": value for key, value in about.items() if value})
     except (Denied, Missing, Unavailable, Conflict, Invalid):
         return
-
-
-def _resolve(job: Job, memory: Memory) -> None:
-    """Say of intents whose outcome nobody kept that it is not known: from here on what counts is what is there."""
-    if not memory.settled:
-        for id in job.recorder.dangling(job.path):
-            job.recorder.outcome(id, "unknown")
-        memory.settled = True

@@ -73,7 +73,7 @@ def test_a_name_with_an_address_is_found_by_the_address(desk: Desk) -> None:
 def test_an_outcome_of_a_later_process_belongs_to_its_intent(desk: Desk) -> None:
     desk.killed(0, open_intent="vault.policy/x")
     with desk.scribe() as scribe:
-        scribe.outcome(scribe.dangling("vault.policy/x")[0], "unknown")
+        scribe.outcome(scribe.dangling("vault.policy/x")[0].id, "unknown")
     assert [(row.entry, row.outcome) for row in search(desk.book, Wanted(resource="vault.policy/x"))] == [(28, "unknown")]
 
 

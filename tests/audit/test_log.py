@@ -107,7 +107,7 @@ def test_an_intent_without_an_outcome_is_known_to_the_next_process_until_it_is_a
     desk = Desk(tmp_path / "audit")
     desk.killed(1, open_intent="vault.policy/x")
     with desk.scribe() as scribe:
-        (id,) = scribe.dangling("vault.policy/x")
+        ((id, *_),) = scribe.dangling("vault.policy/x")
         assert scribe.dangling("vault.policy/k0") == ()
         desk_says = desk.verdict().unanswered
         assert [one.resource for one in desk_says.values()] == ["vault.policy/x"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from reconciler.audit.head import Unanswered
 from reconciler.core.errors import ReconcilerError, Unavailable
 from reconciler.rotation.due import Due
 from reconciler.rotation.generated import Generated
@@ -73,21 +74,26 @@ class Log:
 
     def __init__(self) -> None:
         self.full = False
-        self.open: dict[str, str] = {}
+        self.open: dict[str, Unanswered] = {}
         self.count = 0
+        self.made: list[tuple[str, str, str]] = []  # store, path, version: of what was applied
 
     def intent(self, action: str, resource: str, **fields: str) -> str:
         if self.full:
             raise ReconcilerError("the audit log cannot be written, so nothing is changed")
         self.count += 1
-        self.open[str(self.count)] = resource
+        self.open[str(self.count)] = Unanswered(
+            str(self.count), action, resource, "", fields["rid"], fields.get("ver_from", ""), fields["store"]
+        )
         return str(self.count)
 
     def outcome(self, id: str, outcome: str, **fields: str) -> None:
-        self.open.pop(id, None)
+        about = self.open.pop(id)
+        if fields.get("ver_to"):
+            self.made.append((about.store, about.resource, fields["ver_to"]))
 
-    def dangling(self, resource: str) -> tuple[str, ...]:
-        return tuple(id for id, about in self.open.items() if about == resource)
+    def dangling(self, resource: str) -> tuple[Unanswered, ...]:
+        return tuple(one for one in self.open.values() if one.resource == resource)
 
 
 @dataclass
