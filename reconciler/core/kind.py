@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from .change import Change
+from .complying import Complying
 from .resource import S, Spec
 from .secret import Reveal, Secret
 from .stores import Stores
@@ -29,6 +30,7 @@ class Beside(NamedTuple):
     stores: Stores
     interval_days: float
     """Of rotation policies that name none."""
+    complying: Complying
 
 
 class Live(NamedTuple, Generic[S]):

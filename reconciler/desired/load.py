@@ -113,7 +113,7 @@ def _misfits(reading: Reading) -> Iterator[Problem]:
         return found.spec if found else None
 
     environment = reading.ground.environment
-    beside = Beside(find, environment.stores, environment.rotation.default_interval_days)
+    beside = Beside(find, environment.stores, environment.rotation.default_interval_days, environment.compliance)
     for address, resource in resources.items():
         kind = reading.ground.kinds[address.kind]
         for sentence in (*kind.fits(address.name, resource.spec, find), *kind.suits(address.name, resource.spec, beside)):

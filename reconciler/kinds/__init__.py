@@ -32,6 +32,7 @@ from .password_policy import PASSWORD_POLICY
 from .pki_role import PKI_ROLE
 from .policy import POLICY
 from .rate_limit_quota import RATE_LIMIT_QUOTA
+from .retention import RETENTION
 from .rotation_policy import ROTATION_POLICY
 from .secret_kind import DECLARED_SECRET
 from .ssh_role import SSH_ROLE
@@ -80,6 +81,7 @@ KINDS: Kinds = registry(
         SSM_PARAMETER,
         ROTATION_POLICY,
         DECLARED_SECRET,
+        RETENTION,
         WEBHOOK,
         RATE_LIMIT,
         ROUTE,

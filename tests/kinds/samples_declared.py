@@ -13,6 +13,13 @@ SAMPLES: dict[str, list[Sample]] = {
         ),
     ],
     "rotation_policy": [Sample("api_keys", {"interval_days": 30, "overlap_hours": 24}, {"interval_days": 60, "warning_days": 7})],
+    "retention": [
+        Sample(
+            "default",
+            {"audit_log": "7y", "secret_versions": "90d", "archive": {"s3": "audit-archive/genesis"}, "legal_hold": ["case-42"]},
+            {"audit_log": "10y", "archive": {"file": "archive"}},
+        )
+    ],
     "webhook": [
         Sample(
             "github",
