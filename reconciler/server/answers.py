@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_HIDDEN = "how many more there are that the token of who asks may not read"
+
 
 class Answer(BaseModel):
     """One JSON object."""
@@ -74,6 +76,7 @@ class Drift(Answer):
     commit: str | None = None
     why: str | None = None
     addresses: list[str] = []
+    hidden: int = Field(0, description=_HIDDEN)
 
 
 class Secrets(Answer):
@@ -81,6 +84,7 @@ class Secrets(Answer):
 
     at: float
     rows: list[dict[str, Any]] = Field(description="as `reconcile rotate status -o json` has them")
+    hidden: int = Field(0, description=_HIDDEN)
 
 
 class StatusAnswer(Answer):
@@ -145,3 +149,4 @@ class RunObject(Answer):
 class RunAnswer(Answer):
     run: Run
     objects: list[RunObject]
+    hidden: int = Field(0, description=_HIDDEN)

@@ -6,13 +6,14 @@ import asyncio
 import dataclasses
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from ..core.address import Address
 from ..core.run import ObjectRecord, RunRecord
 from ..edge.scope import PRINCIPAL, Principal
 from ..report.health import health_json
@@ -44,6 +45,8 @@ class Api:
     runs: Callable[[int], Sequence[RunRecord]]
     run: Callable[[str], tuple[RunRecord, Sequence[ObjectRecord]] | None]
     may_see: Callable[[Principal], bool]
+    shown: Callable[[Principal, Collection[str]], frozenset[str]]
+    """Those of some addresses that somebody may be shown. A secret of the stores has the address of its document."""
     alive: Callable[[], bool] = lambda: True
 
 
@@ -88,7 +91,7 @@ async def _live(api: Api, _request: Request) -> BaseModel:
     return Word(status="ok")
 
 
-async def _status(api: Api, _request: Request) -> BaseModel:
+async def _status(api: Api, request: Request) -> BaseModel:
     notes = await asyncio.to_thread(lambda: {name: api.notes.read(name) for name in ("tip", "drift", "secrets")})
     return StatusAnswer(
         project=api.project,
@@ -98,7 +101,7 @@ async def _status(api: Api, _request: Request) -> BaseModel:
         locked_down=api.closed() or None,
         events_open=await asyncio.to_thread(api.events.open),
         tip=notes["tip"] and {name: notes["tip"].get(name) for name in ("commit", "state", "title", "run", "at")},
-        drift=notes["drift"],
+        drift=notes["drift"] and await _drift_shown(api, request, notes["drift"]),
         overdue=sum(row["overdue"] for row in notes["secrets"]["rows"]) if notes["secrets"] else None,
         problems=list(api.problems()),
     )
@@ -124,16 +127,35 @@ async def _run(api: Api, request: Request) -> BaseModel:
     found = await asyncio.to_thread(api.run, named) if _RUN.fullmatch(named) else None
     if found is None:
         raise Refused(404, "not found")
-    objects = [{**one._asdict(), "error": one.error or None} for one in found[1]]
-    return RunAnswer.model_validate({"run": run_json(found[0]), "objects": objects})
+    shown = await _shown(api, request, [one.address for one in found[1]])
+    objects = [{**one._asdict(), "error": one.error or None} for one in found[1] if one.address in shown]
+    return RunAnswer.model_validate({"run": run_json(found[0]), "objects": objects, "hidden": len(found[1]) - len(objects)})
 
 
-async def _drift(api: Api, _request: Request) -> BaseModel:
-    return Drift.model_validate(await _noted(api, "drift"))
+async def _drift(api: Api, request: Request) -> BaseModel:
+    return Drift.model_validate(await _drift_shown(api, request, await _noted(api, "drift")))
 
 
-async def _secrets(api: Api, _request: Request) -> BaseModel:
-    return Secrets.model_validate(await _noted(api, "secrets"))
+async def _drift_shown(api: Api, request: Request, noted: Mapping[str, Any]) -> dict[str, Any]:
+    shown = await _shown(api, request, noted.get("addresses", ()))
+    addresses = [one for one in noted.get("addresses", ()) if one in shown]
+    return {**noted, "addresses": addresses, "hidden": len(noted.get("addresses", ())) - len(addresses)}
+
+
+async def _secrets(api: Api, request: Request) -> BaseModel:
+    noted = await _noted(api, "secrets")
+    shown = await _shown(api, request, [secret_address(row) for row in noted["rows"]])
+    rows = [row for row in noted["rows"] if secret_address(row) in shown]
+    return Secrets.model_validate({**noted, "rows": rows, "hidden": len(noted["rows"]) - len(rows)})
+
+
+async def _shown(api: Api, request: Request, addresses: Collection[str]) -> frozenset[str]:
+    return await asyncio.to_thread(api.shown, request.scope[PRINCIPAL], addresses)
+
+
+def secret_address(row: Mapping[str, Any]) -> str:
+    """The address of what a row of `reconcile rotate status` is about."""
+    return str(Address("secret", row["path"]))
 
 
 async def _look(api: Api, request: Request) -> BaseModel:

@@ -30,7 +30,7 @@ def routes(api: Api, metrics: Metrics, webhooks: Iterable[str], receiver: App) -
     described = document([operation for operation, _ in TABLE] + [_READY], version("reconciler"))
     known = [
         Route("/health/ready", _ready(api), methods=["GET"]),
-        Route("/metrics", _metrics(metrics), methods=["GET"]),
+        Route("/metrics", _metrics(api, metrics), methods=["GET"]),
         PUBLIC(Route("/openapi.json", _constant(described), methods=["GET"])),
     ]
     for operation, handle in TABLE:
@@ -87,9 +87,12 @@ def _ready(api: Api) -> Serve:
     return endpoint
 
 
-def _metrics(metrics: Metrics) -> Serve:
-    async def endpoint(_request: Request) -> Response:
+def _metrics(api: Api, metrics: Metrics) -> Serve:
+    async def endpoint(request: Request) -> Response:
+        principal = request.scope.get(PRINCIPAL)  # nobody, where it is declared public
         try:
+            if principal is not None and not await asyncio.to_thread(api.may_see, principal):
+                return _failed(403, "forbidden")
             return Response(await asyncio.to_thread(metrics.exposition), media_type=CONTENT_TYPE)
         except ReconcilerError:
             return _failed(503, "unavailable")

@@ -1,39 +1,26 @@
-"""What the edge of a server is made of: what was applied of its declarations, the secrets of its webhooks, proofs of people."""
+"""What the edge of a server is made of: what was applied of its declarations, and the secrets of its webhooks."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reconciler.core.address import Address
 from reconciler.core.errors import BackendError, Denied, Invalid, Missing, Problem, ReconcilerError
-from reconciler.desired.environments import Environment, VaultInstance
 from reconciler.edge.access import PROTECTED, PUBLIC
 from reconciler.edge.endpoints import TimedSecret
-from reconciler.edge.identity import Proof
 from reconciler.edge.network_spec import NetworkSpec, together
-from reconciler.edge.scope import Principal
 from reconciler.kinds import KINDS
 from reconciler.rotation.state import Phase, State, read_state, sibling
 from reconciler.secrets.client import SecretClient
 from reconciler.secrets.revealed import Revealed
 from reconciler.server.app import Declared
-from reconciler.settings import Settings
-
-from .proofs import jwts_of, whose
-
-if TYPE_CHECKING:
-    from reconciler.backends.vault.client import VaultClient
 
 SECRET_SECONDS = 5.0  # how long a rotated secret may still be unknown here
 STALE_SECONDS = 900.0  # how long the last known ones are good while no store answers
-SEEN_SECONDS = 10.0  # how long somebody whose token was revoked may still see something
-MOST_SEEN = 4096
 _AHEAD = frozenset({Phase.STAGED, Phase.APPLIED, Phase.VALIDATED, Phase.CANARY, Phase.PROMOTING})
 _BEHIND = frozenset({Phase.OVERLAP, Phase.RETIRING})
 
@@ -125,72 +112,3 @@ def _bytes(value: Mapping[str, str] | Revealed) -> bytes:
     """A single value, under whatever name. Several are no secret of a webhook, and prove nobody."""
     texts = list(value.values())
     return (value["value"] if "value" in value else texts[0] if len(texts) == 1 else "").encode()
-
-
-class People:
-    """Vault's word on people: whose a token is, and whether it may read the ledger. What it may not, nobody is shown."""
-
-    def __init__(self, settings: Settings, environment: Callable[[], Environment]) -> None:
-        self._settings = settings
-        self._environment = environment
-        self._clients: dict[tuple[str, str], Callable[[str], VaultClient]] = {}
-        self._seen: dict[bytes, tuple[float, bool]] = {}
-
-    async def look_up(self, token: str) -> Principal | None:
-        """Whose a token is; None for one that Vault does not know."""
-        return await asyncio.to_thread(self._look_up, token)
-
-    def _look_up(self, token: str) -> Principal | None:
-        return whose(self._as(token).transport, token)
-
-    def jwts(self) -> Sequence[Proof]:
-        """The proof by a JWT, where the login that plans is one: whoever could log in as it may see what it may."""
-        auth = self._instance().auth.plan
-        return (jwts_of(self._as("").transport, auth),) if auth.method == "jwt" else ()
-
-    def may_see(self, principal: Principal) -> bool:
-        """Whether somebody may see what the ledger holds: who has a certificate or a JWT was let in by the operator."""
-        if principal.kind != "vault":
-            return principal.kind in ("certificate", "jwt")
-        key = hashlib.sha256(principal.token.encode()).digest()
-        until, may = self._seen.get(key, (0.0, False))
-        if time.monotonic() >= until:
-            may = self._may_read(principal.token)
-            if len(self._seen) >= MOST_SEEN:
-                self._seen.clear()
-            self._seen[key] = time.monotonic() + SEEN_SECONDS, may
-        return may
-
-    def _may_read(self, token: str) -> bool:
-        path = self._ledger_path()
-        try:
-            granted = self._as(token).ask("sys/capabilities-self", {"paths": [path]})
-        except Denied:
-            return False
-        return bool({"read", "root"} & set(granted.get(path) or ()))
-
-    def _ledger_path(self) -> str:
-        environment = self._environment()
-        mount = environment.ledger.mount.strip("/")
-        return f"{mount}/data/{environment.project}/{environment.name}/head"
-
-    def _as(self, token: str) -> VaultClient:
-        """A client with somebody's own token, over the connections of all."""
-        declared = self._instance()
-        key = (declared.address, declared.namespace)
-        if key not in self._clients:
-            self._clients[key] = self._connected(declared.address, declared.namespace)
-        return self._clients[key](token)
-
-    def _instance(self) -> VaultInstance:
-        """The one with the ledger."""
-        environment = self._environment()
-        name = environment.ledger.vault if environment.ledger.vault in environment.vault else next(iter(environment.vault))
-        return environment.vault[name]
-
-    def _connected(self, address: str, namespace: str) -> Callable[[str], VaultClient]:
-        from reconciler.backends.vault.client import connect
-        from reconciler.backends.vault.connection import connection_from
-        from reconciler.backends.vault.transport import Transport
-
-        return partial(connect, Transport(connection_from(self._settings.environ, address, namespace or None)))

@@ -44,11 +44,14 @@ from . import opened_for_ledger
 from .backends import Backends
 from .clone import GitClone
 from .commands import ChildCommands
-from .edge import People, WebhookSecrets
+from .edge import WebhookSecrets
 from .effect import Effect
 from .events import opened_events
 from .forges import forge_of
+from .managed import Managed
 from .pages import pages_of
+from .people import People
+from .sight import Store, shown_by
 
 if TYPE_CHECKING:
     from reconciler.edge.identity import Proof
@@ -113,6 +116,7 @@ class _Server:
         self.timers = Timers(events, notes, self.workers.wake, branch_seconds=wanted.look_every, drift_seconds=wanted.drift_every)
         self.watch = Watch(backends.probe, told=metrics.probed)
         self.counters = _counters(wanted.redis)
+        self.managed = Managed(lambda: backends.shelf)
         self.means = self._means(metrics, events, notes)
 
     def run(self, context: ssl.SSLContext | None, listening_at: Callable[[str], None]) -> None:
@@ -124,20 +128,24 @@ class _Server:
         run(config, Course(begin, self._start, self._stop, self.commands.hurry, self._finish, listening_at))
 
     def _start(self) -> None:
-        for part in (self.effect, self.watch, self.workers, self.timers):
+        for part in (self.effect, self.managed, self.watch, self.workers, self.timers):
             part.start()
 
     def _stop(self) -> None:
-        for part in (self.commands, self.workers, self.effect, self.watch):
+        for part in (self.commands, self.workers, self.effect, self.managed, self.watch):
             part.stop()
 
     def _finish(self) -> None:
         self.timers.stop()
         self.workers.join()
-        for part in (self.effect, self.watch):
+        for part in (self.effect, self.managed, self.watch):
             part.join()
         if isinstance(self.counters, RedisCounters):
             self.counters.close()
+
+    def _applied(self) -> None:
+        self.managed.wake()
+        self.effect.reload()
 
     def _looks(self, clone: GitClone, events: Events, notes: Notes) -> dict[str, Look]:
         environment, origin = self._backends.environment, clone.origin()
@@ -147,8 +155,12 @@ class _Server:
             return forge_of(self._settings, self._backends.environment, origin)
 
         branch = self._wanted.branch
-        ports = Ports(environment.name, branch, clone, self.commands, forge, events, notes, people, self.effect.reload)
+        ports = Ports(environment.name, branch, clone, self.commands, forge, events, notes, people, self._applied)
         return {"branch": BranchLook(ports), "pull": PullLook(ports), "drift": DriftLook(ports)}
+
+    def _store(self) -> Store:
+        place = self._backends.environment.stores.vault
+        return Store(place.instance, place.mount.strip("/")) if place else Store()
 
     def _means(self, metrics: Metrics, events: Events, notes: Notes) -> Means:
         people = People(self._settings, lambda: self._backends.environment)
@@ -168,10 +180,11 @@ class _Server:
             runs=partial(_runs, self._settings),
             run=partial(_one_run, self._settings),
             may_see=people.may_see,
+            shown=shown_by(people, self.managed.mounts, self._store),
             alive=self.workers.alive,
         )
         latest = Latest()
-        shown = pages_of(self._settings, api, tokens, lambda: self._backends.shelf, latest)
+        shown = pages_of(self._settings, api, tokens, self.managed, latest)
         asked: Sequence[Proof] = (tokens, *people.jwts(), shown.proof)
 
         def proofs(network: NetworkSpec) -> Sequence[Proof]:

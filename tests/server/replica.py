@@ -52,7 +52,9 @@ def main(url: str, redis: str) -> None:
     notes.prepare()
     workers = Workers(events, {"branch": partial(look, database, name), "pull": partial(look, database, name)}, count=2)
     nothing: Any = lambda *_: None  # noqa: E731  # nobody asks the API
-    api = Api("genesis", "prod", "main", events, notes, Watch(list), workers.wake, str, list, nothing, nothing, lambda _principal: False)
+    api = Api(
+        "genesis", "prod", "main", events, notes, Watch(list), workers.wake, str, list, nothing, nothing, lambda _principal: False, nothing
+    )
     counters = RedisCounters(redis)
     means = Means(api, Metrics("genesis", "prod", dict, events.open), secrets, lambda _network: (), counters)
     endpoint = Endpoint("github", "github", "webhooks/github")

@@ -34,7 +34,9 @@ from reconciler.server.watching import Watch
 from tests.server.deployment import until
 from tests.server.serving import Served, served
 
-RUN = RunRecord("0123456789ab", "apply", "c" * 40, started="2026-01-01T00:00:00Z", outcome="applied", summary={"create": 1}, chunk="hidden")
+RUN = RunRecord(
+    "0123456789ab", "apply", "c" * 40, started="2026-01-01T00:00:00Z", outcome="applied", summary={"create": 1}, chunk="kept-inside"
+)
 OBJECT = ObjectRecord("vault.policy/p", "create", None, {"rules": []}, "applied")
 SEER, STRANGER = "good-" + "token", "other-" + "token"
 CHECKS = (
@@ -59,6 +61,7 @@ class Stand:
         self.events, self.notes = events, notes
         self.checks: tuple[Health, ...] = CHECKS
         self.failing = False
+        self.unseen: set[str] = set()
         self.woken: list[int] = []
         self.watch = Watch(lambda: self.checks, seconds=0.01)
         self.api = Api(
@@ -74,6 +77,7 @@ class Stand:
             runs=self.runs,
             run=lambda named: (RUN, [OBJECT]) if named == RUN.id else None,
             may_see=lambda principal: principal.token == SEER,
+            shown=lambda _principal, addresses: frozenset(addresses) - self.unseen,
         )
         metrics = Metrics("genesis", "prod", lambda: notes.below(""), events.open)
         self.means = Means(self.api, metrics, no_secrets, lambda _network: (proof,), MemoryCounters())
@@ -111,7 +115,9 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stand, Served
         for number in range(60):
             stand.events.add(News(f"secret-key-{number}", "github", "push", "branch"))
         row = {"path": "db/orders", "overdue": True}
-        stand.notes.write("tip", {"commit": "c" * 40, "state": "applied", "title": "Applied", "run": RUN.id, "at": 1.0, "text": "hidden"})
+        stand.notes.write(
+            "tip", {"commit": "c" * 40, "state": "applied", "title": "Applied", "run": RUN.id, "at": 1.0, "text": "kept-inside"}
+        )
         stand.notes.write("drift", {"known": True, "at": 1.0, "count": 0, "complete": True, "commit": "c" * 40, "addresses": []})
         stand.notes.write("secrets", {"at": 1.0, "rows": [row]})
         yield made
@@ -188,7 +194,7 @@ def test_pages_of_events_hold_no_key_by_which_a_delivery_could_be_faked(at: tupl
 def test_a_run_is_told_with_what_it_did(at: tuple[Stand, Served]) -> None:
     answer = ask(at[1], f"/api/v1/runs/{RUN.id}")[1]
     assert answer["objects"][0]["address"] == "vault.policy/p"
-    assert "hidden" not in json.dumps(answer)
+    assert "kept-inside" not in json.dumps(answer)
     assert ask(at[1], "/api/v1/runs/ffffffffffff") == (404, {"error": "not found"})
 
 

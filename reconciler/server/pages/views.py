@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
 
-from ...core.address import HOME
+from ...core.address import HOME, parse_address
 from ...core.change import Action
 from ...core.errors import Invalid, Usage
 from ...core.run import ObjectRecord, RunRecord
+from ...edge.scope import PRINCIPAL
 from ...report.rows import SIGNS, recorded
 from ...report.structures import Detail
+from ..api import secret_address
 from .search import found_in, sizes
 from .sources import Sources
 
-PAGE_ROWS = 100
+PAGE_ROWS = 100  # each page asks Vault once about what is on it
+FIRST_ROWS = 20  # of lists on the overview
 RUNS_SHOWN = 100
 PAGE_OBJECTS = 50  # with their diffs
 CAPABILITIES = ("create", "read", "update", "patch", "delete", "list", "scan", "sudo")
@@ -50,6 +53,11 @@ class Slice(NamedTuple):
     page: int
     last: int
     total: int
+    hidden: int = 0  # of this page
+
+    def only(self, rows: Sequence[Any]) -> Slice:
+        """The same page with the rows that may be shown."""
+        return self._replace(rows=rows, hidden=len(self.rows) - len(rows))
 
 
 class Shown(NamedTuple):
@@ -60,14 +68,19 @@ class Shown(NamedTuple):
     details: Sequence[Detail]
 
 
-def _overview(sources: Sources, _request: Request) -> Mapping[str, Any]:
+def _overview(sources: Sources, request: Request) -> Mapping[str, Any]:
     api = sources.api
     notes = {name: api.notes.read(name) for name in ("tip", "drift", "secrets")}
     overdue = [row for row in notes["secrets"]["rows"] if row["overdue"]] if notes["secrets"] else None
+    drifted = ((notes["drift"] or {}).get("addresses") or [])[:PAGE_ROWS]
+    late = (overdue or [])[:PAGE_ROWS]
+    shown = _shown_to(sources, request, [*drifted, *map(secret_address, late)])
     return {
         "branch": api.branch,
         **notes,
         "overdue": overdue,
+        "drifted": _kept(drifted, [one for one in drifted if one in shown], FIRST_ROWS),
+        "late": _kept(late, [row for row in late if secret_address(row) in shown], FIRST_ROWS),
         "checks": api.watch.checks(),
         "problems": list(api.problems()),
         "open": api.events.open(),
@@ -78,12 +91,19 @@ def _overview(sources: Sources, _request: Request) -> Mapping[str, Any]:
 def _resources(sources: Sources, request: Request) -> Mapping[str, Any]:
     asked, kind = request.query_params.get("q", ""), request.query_params.get("kind", "")
     rows = sources.resources()
-    found = found_in(rows, asked, kind)
-    return {"asked": asked, "kind": kind, "kinds": sizes(rows), "slice": _slice(found, request, PAGE_ROWS)}
+    part = _slice(found_in(rows, asked, kind), request, PAGE_ROWS)
+    shown = _shown_to(sources, request, [row.address for row in part.rows])
+    part = part.only([row for row in part.rows if row.address in shown])
+    if asked.strip() and part.hidden:
+        # How many there are besides would tell whether there is one of the name that was searched.
+        part = part._replace(total=len(part.rows), hidden=0)
+    return {"asked": asked, "kind": kind, "kinds": sizes(rows), "slice": part}
 
 
 def _resource(sources: Sources, request: Request) -> Mapping[str, Any]:
     address = request.path_params["address"]
+    if not _is_address(address) or address not in _shown_to(sources, request, [address]):
+        raise NotThere
     known = next((row for row in sources.resources() if row.address == address), None)
     versions = sources.versions(address)
     if known is None and not versions:
@@ -101,13 +121,17 @@ def _run(sources: Sources, request: Request) -> Mapping[str, Any]:
     if found is None:
         raise NotThere
     part = _slice(found[1], request, PAGE_OBJECTS)
-    return {"run": _run_row(found[0]), "slice": part._replace(rows=[_shown(one) for one in part.rows])}
+    shown = _shown_to(sources, request, [one.address for one in part.rows])
+    return {"run": _run_row(found[0]), "slice": part.only([_shown(one) for one in part.rows if one.address in shown])}
 
 
-def _secrets(sources: Sources, _request: Request) -> Mapping[str, Any]:
+def _secrets(sources: Sources, request: Request) -> Mapping[str, Any]:
     found = sources.api.notes.read("secrets")
-    rows = sorted(found["rows"], key=lambda row: (row["next_due"] or _NEVER, row["path"])) if found else None
-    return {"at": found["at"] if found else None, "rows": rows and [{**row, "passed": _passed(row)} for row in rows]}
+    if not found:
+        return {"at": None, "slice": None}
+    part = _slice(sorted(found["rows"], key=lambda row: (row["next_due"] or _NEVER, row["path"])), request, PAGE_ROWS)
+    shown = _shown_to(sources, request, [secret_address(row) for row in part.rows])
+    return {"at": found["at"], "slice": part.only([{**row, "passed": _passed(row)} for row in part.rows if secret_address(row) in shown])}
 
 
 def _passed(row: Mapping[str, Any]) -> int | None:
@@ -123,15 +147,41 @@ def _access(sources: Sources, request: Request) -> Mapping[str, Any]:
     asked = {name: request.query_params.get(name, "").strip() for name in ("path", "capability", "instance")}
     shown: dict[str, Any] = {**asked, "instance": asked["instance"] or HOME.instance, "capabilities": CAPABILITIES, "said": ""}
     if not asked["path"]:
-        return {**shown, "rows": None}
+        return {**shown, "slice": None}
     try:
-        return {**shown, "rows": sources.able(asked["path"], asked["capability"], shown["instance"])}
+        found = sources.able(asked["path"], asked["capability"], shown["instance"])
     except (Usage, Invalid) as error:
-        return {**shown, "rows": None, "said": str(error)}
+        return {**shown, "slice": None, "said": str(error)}
+    part = _slice(found, request, PAGE_OBJECTS)
+    seen = _shown_to(sources, request, {name for row in part.rows for name in (row["subject"], *row["via"])})
+    rows = [{**row, "via": _seen(row["via"], seen)} for row in part.rows if row["subject"] in seen]
+    return {**shown, "slice": part.only(rows)}
+
+
+def _seen(names: Sequence[str], seen: Collection[str]) -> Sequence[str]:
+    """Those that may be shown, and how many there are besides."""
+    found = [name for name in names if name in seen]
+    return [*found, f"{len(names) - len(found)} more"] if len(found) < len(names) else found
 
 
 def _blocked(sources: Sources, _request: Request) -> Mapping[str, Any]:
     return {"rows": sources.blocked()}
+
+
+def _shown_to(sources: Sources, request: Request, addresses: Collection[str]) -> frozenset[str]:
+    return sources.api.shown(request.scope[PRINCIPAL], addresses) if addresses else frozenset()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return str(parse_address(text)) == text
+    except ValueError:
+        return False
+
+
+def _kept(all_rows: Sequence[Any], shown: Sequence[Any], most: int) -> Slice:
+    """The first of the rows that may be shown."""
+    return Slice(shown[:most], 1, 1, len(all_rows), len(all_rows) - len(shown))
 
 
 def _run_row(run: RunRecord) -> Mapping[str, Any]:
