@@ -64,6 +64,8 @@ class Verdict:
     by: str = ""
     newest: str = ""
     """When the last line was recorded."""
+    anchored: int = 0
+    """How many entries the anchors cover; 0 where there are none."""
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)

@@ -52,6 +52,8 @@ class Opened:
         """Verify it, and remember how far it was found good."""
         found = self.anchors(anchors)
         verdict = verify(self.book, anchors=found, known=self._known(), incremental=incremental)
+        with suppress(Refused):  # one that is not ours is among the findings
+            verdict.anchored = max((self._opened(one.note).size for one in found), default=0)
         if self.environment.audit.anchor and not found:
             verdict.fail(
                 "no anchor",
@@ -176,6 +178,7 @@ def verdict_json(environment: str, verdict: Verdict) -> dict[str, Any]:
         "checked": verdict.checked,
         "uncommitted": verdict.uncommitted,
         "newest": verdict.newest or None,
+        "anchored": verdict.anchored,
         "checkpoint": checkpoint and {"size": checkpoint.size, "root": checkpoint.root.hex(), "signed_by": verdict.by},
         "findings": [one._asdict() | {"entry": one.entry if one.entry >= 0 else None} for one in verdict.findings],
         "notes": verdict.notes,

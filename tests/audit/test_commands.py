@@ -201,7 +201,9 @@ def test_an_entry_is_proven_to_who_has_only_the_public_key(site: Site, tmp_path:
 def test_an_anchor_in_git_shows_a_log_that_was_rolled_back(site: Site, tmp_path: Path) -> None:
     declare(site, environment="audit: {anchor: git}\n")
     site.apply()
-    assert [one["sort"] for one in verdict(site)["findings"]] == ["no anchor"]
+    found = verdict(site)
+    assert [one["sort"] for one in found["findings"]] == ["no anchor"]
+    assert found["anchored"] == 0
     folder = site.repo / ".reconcile/audit"
     shutil.copytree(folder, tmp_path / "before")
     declare(site, capabilities="list", environment="audit: {anchor: git}\n")
@@ -209,7 +211,9 @@ def test_an_anchor_in_git_shows_a_log_that_was_rolled_back(site: Site, tmp_path:
     ran = audit(site, "anchor")
     assert ran.code == 0, ran.err
     site.commit("anchor")
-    assert verdict(site)["ok"]
+    found = verdict(site)
+    assert found["ok"]
+    assert 0 < found["anchored"] <= found["entries"]
     assert site.plan()["dirty"] is False
     shutil.rmtree(folder)
     shutil.copytree(tmp_path / "before", folder)
