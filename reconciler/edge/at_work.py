@@ -10,7 +10,7 @@ from collections.abc import Callable
 from .adaptive import Gradient2
 from .asgi import App, Message, Receive, Scope, Send
 
-_ANSWERS = ("http.response.start", "websocket.accept", "websocket.close")
+ANSWERS = frozenset(("http.response.start", "websocket.accept", "websocket.close"))  # what begins an answer
 
 
 async def at_work(app: App, work: Gradient2, clock: Callable[[], float], scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +45,7 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        if message["type"] in _ANSWERS:
+        if message["type"] in ANSWERS:
             self.leave(self._clock() - self._began)
         await self._send(message)
 

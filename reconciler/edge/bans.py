@@ -76,7 +76,8 @@ class Bans:
 
     def is_stranger(self, key: bytes, now: int) -> bool:
         """Whether nothing is known of an address, nor of any that shares its place in the crowd."""
-        return self._keys.find(key, now) is None and not self._keys.crowd.knows(key, now)
+        keys = self._keys
+        return keys.nobody() or (keys.find(key, now) is None and not keys.crowd.knows(key, now))
 
     def look(self, key: bytes, now: int, cost: int) -> Verdict:
         """How an address stands."""

@@ -32,11 +32,11 @@ class Crowd:
     is refused for others' sake only once both its cells are full of their requests.
     """
 
-    __slots__ = ("_cells", "_memory", "_salt", "_shape")
+    __slots__ = ("_memory", "_salt", "_shape", "cells")
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
-        self._cells = array("q")
+        self.cells = array("q")
         self._memory = 0
         self._salt = os.urandom(16)  # which keys share is not to be computed outside, even where PYTHONHASHSEED is fixed
 
@@ -45,28 +45,28 @@ class Crowd:
         self._memory = memory
 
     def knows(self, key: bytes, now: int) -> bool:
-        return bool(self._cells) and self._ahead(self._places(key), now) > 0
+        return bool(self.cells) and self._ahead(self._places(key), now) > 0
 
     def look(self, key: bytes, now: int, cost: int) -> Verdict:
-        return self._shape.judge(self._ahead(self._places(key), now) if self._cells else 0, cost)
+        return self._shape.judge(self._ahead(self._places(key), now) if self.cells else 0, cost)
 
     def take(self, key: bytes, now: int, cost: int) -> Verdict:
-        if not self._cells:
-            cells = 1 << max((self._memory // self._cells.itemsize).bit_length() - 1, 8)
-            self._cells = array("q", bytes(self._cells.itemsize * cells))
+        if not self.cells:
+            cells = 1 << max((self._memory // self.cells.itemsize).bit_length() - 1, 8)
+            self.cells = array("q", bytes(self.cells.itemsize * cells))
         places = self._places(key)
         verdict = self._shape.judge(self._ahead(places, now), cost)
         if verdict.admitted:
             for place in places:
-                self._cells[place] = max(self._cells[place], now + verdict.reset)
+                self.cells[place] = max(self.cells[place], now + verdict.reset)
         return verdict
 
     def _ahead(self, places: tuple[int, int], now: int) -> int:
-        cells, most = self._cells, now + self._shape.depth
+        cells, most = self.cells, now + self._shape.depth
         for place in places:
             cells[place] = min(cells[place], most)  # more was written before the clock was set back
         return min(cells[places[0]], cells[places[1]]) - now
 
     def _places(self, key: bytes) -> tuple[int, int]:
-        number, mask = hash(self._salt + key), len(self._cells) - 1
+        number, mask = hash(self._salt + key), len(self.cells) - 1
         return number & mask, (number >> 32) & mask

@@ -31,6 +31,10 @@ class Generations(Generic[S]):
         self._room = memory * 3 // 4 // each
         self.crowd.resize(memory // 4)
 
+    def nobody(self) -> bool:
+        """Whether nothing is remembered of anybody."""
+        return not (self.young or self._old or self.crowd.cells)
+
     def find(self, key: bytes, now: int) -> S | None:
         if now >= self.turn:
             self._old, self.young = self.young, {}

@@ -4,37 +4,45 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
 
 from .asgi import Scope, header_values
-from .scope import PEER, PRINCIPAL, WEBHOOK, Address
+from .scope import PEER, PRINCIPAL, WEBHOOK, Address, PeerAddress
 
 KeyOf = Callable[[Scope, bytes], bytes]
 
 LONGEST = 48  # bytes: what is longer is known by its digest, or a client would choose how much memory a key takes
 UNKNOWN = b"?"  # who comes from no address: a Unix socket
-SITE_BYTES = 8  # of an IPv6 address: whoever has one has all of its /64
+REMEMBERED = 4096  # other ends of connections, by what the server calls them
 
 
 def address_of(scope: Scope) -> Address | None:
     """Who sent the request: as NetworkMiddleware found out, else the other end of the connection."""
-    peer = scope.get(PEER)
-    if peer is not None:
-        ip: Address = peer.ip
-        return ip
-    client = scope.get("client")
+    peer = _peer(scope)
+    return None if peer is None else peer.ip
+
+
+def site_key(scope: Scope) -> bytes:
+    """By what the sender of a request is counted."""
+    peer = _peer(scope)
+    return UNKNOWN if peer is None else peer.site
+
+
+def _peer(scope: Scope) -> PeerAddress | None:
+    peer: PeerAddress | None = scope.get(PEER)
+    if peer is None and (client := scope.get("client")):
+        return _direct(client[0])
+    return peer
+
+
+@lru_cache(REMEMBERED)
+def _direct(host: str) -> PeerAddress | None:
     try:
-        direct = ip_address(client[0].partition("%")[0]) if client else None
+        ip = ip_address(host.partition("%")[0])
     except ValueError:  # a name: some servers write one for sockets that have no address
         return None
-    return direct if direct is None or isinstance(direct, IPv4Address) else direct.ipv4_mapped or direct
-
-
-def site_of(ip: Address | None) -> bytes:
-    """The key of an address: IPv4 as it is, IPv6 by its /64."""
-    if ip is None:
-        return UNKNOWN
-    return b"i" + (ip.packed if isinstance(ip, IPv4Address) else ip.packed[:SITE_BYTES])
+    return PeerAddress(ip if isinstance(ip, IPv4Address) else ip.ipv4_mapped or ip)
 
 
 def key_function(key: str) -> KeyOf | None:

@@ -24,6 +24,7 @@ class MemoryCounters:
         self._memory = memory
         self._clock = clock
         self._tables: dict[str, Table] = {}
+        self._banned: tuple[Ban, Bans] | None = None  # the ban that was asked last, which is nearly always the only one
 
     async def take(self, checks: Sequence[Check]) -> Sequence[Verdict]:
         return self.decide(checks)
@@ -62,8 +63,10 @@ class MemoryCounters:
     def take_one(self, rule: Rule, key: bytes, cost: int, ban: Ban | None, site: bytes) -> Verdict | None:
         """What `decide` says of one rule, if nothing is known of the address, else None: so it is with nearly every request."""
         now = self._clock()
-        if ban is not None and not self._bans(ban).is_stranger(site, now):
-            return None
+        if ban is not None:
+            banned = self._banned
+            if not (banned[1] if banned is not None and banned[0] is ban else self._bans(ban)).is_stranger(site, now):
+                return None
         table = self._tables.get(rule.name)
         if table is None or table.rule is not rule:
             table = self._renewed(table, rule)
@@ -84,6 +87,7 @@ class MemoryCounters:
         table = self._table(ban)
         if not isinstance(table, Bans):
             raise TypeError(f"{ban.name} is the name of a limit too")
+        self._banned = ban, table
         return table
 
 

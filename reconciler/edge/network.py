@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from ..core.errors import Usage
 from .asgi import App, Receive, Scope, Send, header_values, refuse
 from .blocked import Blocked, Observe, log_blocked
 from .countries import Country
+from .layers import Layer, entrance
 from .network_spec import NetworkSpec
 from .networks import Networks, networks_of, plain_address
 from .proxies import FORWARDED_FOR, FORWARDED_PROTO, Garbage, Harmless, client_behind, is_told, scheme_behind
@@ -71,12 +72,13 @@ def network_rules(spec: NetworkSpec, country: Country | None = None) -> NetworkR
 class _Direct(NamedTuple):
     """The other end of a connection."""
 
-    ip: Address
+    peer: PeerAddress
     trusted: bool
     near: bool  # plaintext from here crosses no network, or one that is trusted
+    wrong: str  # why it may send nothing, if it speaks for itself
 
 
-class NetworkMiddleware:
+class NetworkMiddleware(Layer):
     """ASGI middleware. Refuses with 403 whom the rules deny, and with 400 what proxies cannot have written.
 
     Leaves a PeerAddress at `scope["reconciler.peer"]`, and its address at `scope["client"]`. What only proxies may say of
@@ -85,7 +87,7 @@ class NetworkMiddleware:
     """
 
     def __init__(self, app: App, rules: NetworkRules, *, plaintext: bool = False, observe: Observe = log_blocked) -> None:
-        self._app = app
+        self._app = entrance(app)
         self._rules = rules
         self._plaintext = plaintext
         self._observe = observe
@@ -93,23 +95,26 @@ class NetworkMiddleware:
         self._direct: Callable[[str], _Direct] = lru_cache(REMEMBERED)(self._look)
         self._wrong: Callable[[Address], str] = lru_cache(REMEMBERED)(rules.wrong_with)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def enter(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         try:
-            direct = self._direct(scope["client"][0] if scope.get("client") else "")
-            peer = self._peer(direct, scope)
+            client = scope.get("client")
+            peer, trusted, near, wrong = self._direct(client[0] if client else "")
+            if trusted:
+                peer = self._behind(peer.ip, scope)
+                wrong = self._wrong(peer.ip)
+            elif not self._harmless.all([name for name, _ in scope["headers"]]):
+                # What strangers say of themselves goes.
+                scope["headers"] = [(name, value) for name, value in scope["headers"] if not is_told(name)]
         except Garbage as error:
-            await self._block(scope, send, 400, str(error), None)
-            return
-        if scope["scheme"] in ("http", "ws") and not (direct.near or self._plaintext):
-            await self._block(scope, send, 403, "it came without TLS, and from no trusted proxy", peer.ip)
-        elif wrong := self._wrong(peer.ip):
-            await self._block(scope, send, 403, wrong, peer.ip)
-        else:
-            scope[PEER] = peer
-            await self._app(scope, receive, send)
+            return self._block(scope, send, 400, str(error), None)
+        if not (near or self._plaintext) and scope["scheme"] in ("http", "ws"):
+            return self._block(scope, send, 403, "it came without TLS, and from no trusted proxy", peer.ip)
+        if wrong:
+            return self._block(scope, send, 403, wrong, peer.ip)
+        scope[PEER] = peer
+        return self._app(scope, receive, send)
 
     def _look(self, host: str) -> _Direct:
         # A server that listens on both protocols writes IPv4 as IPv6, and a neighbour's address with its interface.
@@ -118,15 +123,11 @@ class NetworkMiddleware:
         except ValueError:
             raise Garbage("the server does not tell from which address it came") from None
         trusted = ip in self._rules.proxies
-        return _Direct(ip, trusted, trusted or ip.is_loopback)
+        return _Direct(PeerAddress(ip), trusted, trusted or ip.is_loopback, self._rules.wrong_with(ip))
 
-    def _peer(self, direct: _Direct, scope: Scope) -> PeerAddress:
-        """Who sent it. Raises Garbage for what no proxy writes. What strangers say of themselves goes."""
-        if not direct.trusted:
-            if not self._harmless.all([name for name, _ in scope["headers"]]):
-                scope["headers"] = [(name, value) for name, value in scope["headers"] if not is_told(name)]
-            return PeerAddress(direct.ip)
-        peer = client_behind(direct.ip, header_values(scope, FORWARDED_FOR), self._rules.proxies)
+    def _behind(self, proxy: Address, scope: Scope) -> PeerAddress:
+        """Who sent it, as a trusted proxy tells. Raises Garbage for what no proxy writes."""
+        peer = client_behind(proxy, header_values(scope, FORWARDED_FOR), self._rules.proxies)
         scope["scheme"] = scheme_behind(scope["scheme"], header_values(scope, FORWARDED_PROTO))
         scope["client"] = (str(peer.ip), 0)
         return peer

@@ -19,15 +19,16 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from .adaptive import Gradient2
 from .asgi import App, Headers, Message, Receive, Scope, Send, refuse
-from .at_work import at_work
+from .at_work import ANSWERS, at_work
 from .blocked import Blocked, Observe, log_blocked
-from .courses import Courses, Lane, pattern, seconds
-from .limit_keys import address_of, site_of
+from .courses import Course, Courses, Lane, pattern, seconds
+from .layers import Layer, entrance
+from .limit_keys import address_of, site_key
 from .limits import MICROSECONDS, Ban, Counters, Limit, Verdict
 from .memory_limits import MemoryCounters, microseconds
 from .networks import Networks
 from .reputation import Reputation, Standing
-from .scope import PRINCIPAL, WEBHOOK, Address
+from .scope import PEER, PRINCIPAL, WEBHOOK
 
 VITAL = ("/health*", "/webhooks/*")  # refused last in an overload: who watches us, and what would be lost
 MOST_WAITING = 1000  # requests held back for their turn at once; past that they are refused, since each holds a connection
@@ -41,7 +42,7 @@ _READING = ("GET", "HEAD")
 _CREDENTIALS = (b"authorization", b"x-vault-token")
 
 
-class RateLimitMiddleware:
+class RateLimitMiddleware(Layer):
     """ASGI middleware. Counts in `counters`, which several of them may share.
 
     `ban`: who is not listened to, and for how long; None for one that stands behind another, which sees to that. `exempt`: networks
@@ -62,7 +63,7 @@ class RateLimitMiddleware:
         clock: Callable[[], int] = microseconds,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._app = app
+        self._app = entrance(app)
         self._counters = counters
         # Counts in memory can be asked without a coroutine, which would take as long as they do.
         self._memory = counters if isinstance(counters, MemoryCounters) else None
@@ -83,41 +84,50 @@ class RateLimitMiddleware:
         if ban is not None and ban != self._reputation.ban:
             self._reputation = Reputation(ban, self._clock)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def enter(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] not in _COUNTED:
-            await self._app(scope, receive, send)
-            return
-        course, ip = self._courses.of(scope["path"]), address_of(scope)
+            return self._app(scope, receive, send)
+        course = self._courses.of(scope["path"])
         # Before Redis is asked too: what is shed must cost as little as can be.
         if course.work is not None and course.work.full(self._vital.fullmatch(scope["path"]) is not None):
-            self._observe(Blocked("limit", 503, f"{course.name}: {course.work.limit} at work already", ip))
-            await refuse(scope, send, 503, ((b"retry-after", OVERLOAD_SECONDS),))
-            return
-        site = site_of(ip)
-        lane = course.lanes[self._reputation.standing(site) if self._exempt is None else self._standing(ip, site)]
-        verdict = None
+            return self._shed(course, course.work, scope, send)
+        peer = scope.get(PEER)
+        site = site_key(scope) if peer is None else peer.site
+        lane = course.lanes[self._reputation.standing(site) if self._exempt is None else self._standing(scope, site)]
         if self._memory is not None and lane.alone is not None:
             rule, key_of, cost = lane.alone
             verdict = self._memory.take_one(rule, site if key_of is None else key_of(scope, site), cost, lane.ban, site)
-        told = lane.read_one(verdict) if verdict is not None and verdict[0] else await self._asked(lane, scope, send, site)
-        if told is None:
-            return
-        status = 0
+            if verdict is not None and verdict[0]:
+                return self._hand_on(course, scope, receive, send, site, lane.read_one(verdict))
+        return self._ask(course, lane, scope, receive, send, site)
+
+    def _hand_on(self, course: Course, scope: Scope, receive: Receive, send: Send, site: bytes, told: Headers) -> Awaitable[None]:
+        """Have a request answered, tell its sender what is left to him, and learn from the answer who he is."""
 
         # Not a coroutine: it hands on the one it would wait for.
         def answer(message: Message) -> Awaitable[None]:
-            nonlocal status
+            if message["type"] not in ANSWERS:
+                return send(message)
+            status = 0
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *told]
+            if status == 401 or PRINCIPAL in scope or WEBHOOK in scope:
+                return self._judge(scope, site, status, send, message)
             return send(message)
 
         if course.work is None:
-            await self._app(scope, receive, answer)
-        else:
-            await at_work(self._app, course.work, self._ticks, scope, receive, answer)
-        if ip is not None and (status == 401 or PRINCIPAL in scope or WEBHOOK in scope):
-            await self._judge(scope, ip, site, status)
+            return self._app(scope, receive, answer)
+        return at_work(self._app, course.work, self._ticks, scope, receive, answer)
+
+    async def _ask(self, course: Course, lane: Lane, scope: Scope, receive: Receive, send: Send, site: bytes) -> None:
+        told = await self._asked(lane, scope, send, site)
+        if told is not None:
+            await self._hand_on(course, scope, receive, send, site, told)
+
+    def _shed(self, course: Course, work: Gradient2, scope: Scope, send: Send) -> Awaitable[None]:
+        self._observe(Blocked("limit", 503, f"{course.name}: {work.limit} at work already", address_of(scope)))
+        return refuse(scope, send, 503, ((b"retry-after", OVERLOAD_SECONDS),))
 
     async def _asked(self, lane: Lane, scope: Scope, send: Send, site: bytes) -> Headers | None:
         """Ask all there is to ask. Returns what the sender is to be told beside his answer; None if he was refused."""
@@ -134,8 +144,8 @@ class RateLimitMiddleware:
         await refuse(scope, send, 429, [(b"retry-after", b"%d" % seconds(wait)), *told])
         return None
 
-    def _standing(self, ip: Address | None, site: bytes) -> Standing:
-        if self._exempt is not None and ip is not None and ip in self._exempt:
+    def _standing(self, scope: Scope, site: bytes) -> Standing:
+        if self._exempt is not None and (ip := address_of(scope)) is not None and ip in self._exempt:
             return Standing.EXEMPT
         return self._reputation.standing(site)
 
@@ -154,15 +164,19 @@ class RateLimitMiddleware:
             self._waiting -= 1
         return 0
 
-    async def _judge(self, scope: Scope, ip: Address, site: bytes, status: int) -> None:
+    async def _judge(self, scope: Scope, site: bytes, status: int, send: Send, message: Message) -> None:
+        await self._learn(scope, site, status)
+        await send(message)
+
+    async def _learn(self, scope: Scope, site: bytes, status: int) -> None:
         """Tell the counters what came of a request, where that says something of its address."""
-        ban, principal = self._ban, scope.get(PRINCIPAL)
-        if ban is None:
+        ban, principal, ip = self._ban, scope.get(PRINCIPAL), address_of(scope)
+        if ban is None or ip is None:
             return
         if scope.get(WEBHOOK) is not None or (principal is not None and not principal.anonymous):
             if self._reputation.proved(site):
                 await self._counters.prove(ban, site)
-        elif status == 401 and _tried(scope) and self._standing(ip, site) != Standing.EXEMPT:
+        elif status == 401 and _tried(scope) and self._standing(scope, site) != Standing.EXEMPT:
             verdict = await self._counters.strike(ban, site, secrets.randbelow(JITTER_PERMILLE + 1))
             self._reputation.learn(site, verdict)
             if not verdict.admitted:

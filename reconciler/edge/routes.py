@@ -22,6 +22,7 @@ from typing import Protocol
 from .access import UNKNOWN, Mark, RouteClass, Routed, by_path_alone, chain_of, classes_of
 from .asgi import App, Headers, Receive, Scope, Send, refuse
 from .blocked import Blocked, Observe, log_blocked
+from .layers import Layer, entrance
 from .scope import PEER, PRINCIPAL, ROUTE, Principal
 
 # Spellings that another reader of the same request would resolve to another path.
@@ -47,7 +48,7 @@ def _nothing_between(app: App) -> App:
     return app
 
 
-class ClassifiedRoutes:
+class ClassifiedRoutes(Layer):
     """ASGI application in front of another. Raises Invalid for routes without a class, or with both.
 
     `around` wraps what stands between the classification and the application: networks, limits, proofs.
@@ -69,16 +70,14 @@ class ClassifiedRoutes:
         self._lasting = by_path_alone(app.routes)
         self._refusal = refusal
         self._observe = observe
-        self._between = around(self._enter)
+        self._between = entrance(around(self._enter))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket"):
-            scope[ROUTE] = self._class_of(scope)
-        await self._between(scope, receive, send)
-
-    def _class_of(self, scope: Scope) -> RouteClass:
-        key = (scope["type"], scope.get("method", ""), scope.get("root_path", ""), scope["path"])
-        return self._known.get(key) or self._found(scope, key)
+    def enter(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        kind = scope["type"]
+        if kind in ("http", "websocket"):
+            key = (kind, scope.get("method", ""), scope.get("root_path", ""), scope["path"])
+            scope[ROUTE] = self._known.get(key) or self._found(scope, key)
+        return self._between(scope, receive, send)
 
     def _found(self, scope: Scope, key: Asked) -> RouteClass:
         if _ODD.search(scope["path"]):
@@ -90,21 +89,21 @@ class ClassifiedRoutes:
             self._known[key] = found
         return found
 
-    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _enter(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """The last step before the application."""
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         route: RouteClass = scope[ROUTE]
+        if route.access == "public":
+            return self._app(scope, receive, send)
         principal: Principal | None = scope.get(PRINCIPAL)
-        if route.access == "protected" and (principal is None or principal.anonymous):
-            await self._block(scope, send, 401, "nobody proved who asks", _CHALLENGE)
-        elif principal is not None and route.access == "protected" and not route.may(principal):
-            await self._block(scope, send, 403, f"{principal.kind} {principal.name} is not one of those who may")
-        elif route is UNKNOWN:
-            await self._refusal(scope, send, 404, ())
-        else:
-            await self._app(scope, receive, send)
+        if principal is None or principal.anonymous:
+            return self._block(scope, send, 401, "nobody proved who asks", _CHALLENGE)
+        if not route.may(principal):
+            return self._block(scope, send, 403, f"{principal.kind} {principal.name} is not one of those who may")
+        if route is UNKNOWN:
+            return self._refusal(scope, send, 404, ())
+        return self._app(scope, receive, send)
 
     async def _block(self, scope: Scope, send: Send, status: int, reason: str, headers: Headers = ()) -> None:
         peer = scope.get(PEER)

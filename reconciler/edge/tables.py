@@ -129,21 +129,30 @@ class SlidingWindows:
         self._keys.resize(memory, WINDOW_BYTES + RUN_BYTES * min(self._limit, GRAINS + 1))
 
     def take(self, key: bytes, now: int, cost: int) -> Verdict:
-        log = self._keys.find(key, now)
-        if log is None:
-            if self._keys.outside(key, now):
-                return self._keys.crowd.take(key, now, cost)
-            self._keys.young[key] = array("q", (cost, now, cost))
-            return verdict_of(Verdict, (True, self._limit - cost, 0, self._per))
-        verdict = self._judge(log, now, cost)
-        if verdict.admitted:
-            log[0] += cost
-            if len(log) > 1 and log[-2] // self._grain == now // self._grain:
-                log[-2] = now
-                log[-1] += cost
-            else:
-                log.extend((now, cost))
-        return verdict
+        keys = self._keys
+        log = keys.young.get(key)
+        if log is None or now >= keys.turn:
+            log = keys.find(key, now)
+            if log is None:
+                if keys.outside(key, now):
+                    return keys.crowd.take(key, now, cost)
+                keys.young[key] = array("q", (cost, now, cost))
+                return verdict_of(Verdict, (True, self._limit - cost, 0, self._per))
+        # From here on as `_judge`, written out.
+        per, last = self._per, log[-2]
+        if log[1] <= now - per or last > now:
+            self._settle(log, now)
+            last = log[-2]
+        count = log[0] + cost
+        if count > self._limit:
+            return self._refusal(log, now, cost)
+        log[0] = count
+        if last // self._grain == now // self._grain:
+            log[-2] = now
+            log[-1] += cost
+        else:
+            log.extend((now, cost))
+        return verdict_of(Verdict, (True, self._limit - count, 0, per))
 
     def look(self, key: bytes, now: int, cost: int) -> Verdict:
         log = self._keys.find(key, now)
@@ -154,11 +163,15 @@ class SlidingWindows:
         return verdict_of(Verdict, (True, self._limit - cost, 0, self._per))
 
     def _judge(self, log: array[int], now: int, cost: int) -> Verdict:
-        if len(log) > 1 and (log[1] <= now - self._per or log[-2] > now):
+        if log[1] <= now - self._per or log[-2] > now:
             self._settle(log, now)
         free = self._limit - log[0]
         if free >= cost:
             return verdict_of(Verdict, (True, free - cost, 0, self._per))
+        return self._refusal(log, now, cost)
+
+    def _refusal(self, log: array[int], now: int, cost: int) -> Verdict:
+        free = self._limit - log[0]
         above, place = cost - free, 1
         while above > log[place + 1]:  # the runs that are in the way
             above -= log[place + 1]
@@ -166,7 +179,7 @@ class SlidingWindows:
         return verdict_of(Verdict, (False, max(free, 0), log[place] + self._per - now, log[-2] + self._per - now))
 
     def _settle(self, log: array[int], now: int) -> None:
-        """Drop the runs that are over. Those of the future came now: the clock was set back."""
+        """Drop the runs that are over. Those of the future came now: the clock was set back. One is left, if of nobody."""
         place, edge = 1, now - self._per
         while place < len(log) and log[place] <= edge:
             log[0] -= log[place + 1]
@@ -176,7 +189,7 @@ class SlidingWindows:
         while len(log) > 1 and log[-2] > now:
             future += log.pop()
             log.pop()
-        if future:
+        if future or len(log) == 1:
             log.extend((now, future))
 
 
