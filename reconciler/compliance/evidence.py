@@ -1,12 +1,227 @@
-"""What checks look at: gathered once, frozen, without secrets."""
+"""What checks look at: gathered once, frozen, without secrets.
+
+Each part that comes from outside the desired state is a `Part`: what was found, and what of it could not be read, in words.
+"""
 
 from __future__ import annotations
 
 import datetime
+import fnmatch
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from reconciler.audit.search import Row
+from reconciler.core.address import Address
+from reconciler.core.complying import Thresholds
+from reconciler.core.findings import Excepted
+from reconciler.core.resource import Origin, Resource
+from reconciler.core.standing import Standing
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Part(Generic[T]):
+    """A part of the evidence. Where something is unread, no check that needs it can pass."""
+
+    found: tuple[T, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+def absent(reason: str) -> Part[Any]:
+    """A part that is not there at all."""
+    return Part((), (reason,))
+
+
+OFFLINE = absent("only the desired state was looked at")
+
+
+class Lift(NamedTuple):
+    """An `exception` document: one finding that somebody accepted until a day."""
+
+    check: str
+    pattern: str
+    excepted: Excepted
+
+    def covers(self, check: str, address: str) -> bool:
+        return self.check == check and fnmatch.fnmatchcase(address, self.pattern)
+
+
+class Declared(NamedTuple):
+    """A declared secret."""
+
+    address: str
+    origin: Origin
+    path: str
+    type: str
+    owner: str
+    interval: int | None
+    """Seconds; None where it is rotated by hand only."""
+    length: int | None
+    """Characters of what is generated; None where nothing is."""
+    bits: float
+    rotates: str = ""
+    """The address of the key that it stands for, where it is a key's."""
+
+
+class Endpoint(NamedTuple):
+    """A server that is talked to. `checked`: its certificate is."""
+
+    address: str
+    url: str
+    checked: bool = True
+    origin: Origin | None = None
+
+
+class Sealed(NamedTuple):
+    """How a store keeps its secrets at rest."""
+
+    address: str
+    how: str
+    kdf: str = ""
+    work: int = 0
+    """Rounds of PBKDF2, or KiB of memory of Argon2id."""
+
+
+class Retained(NamedTuple):
+    """What the retention document says, or what holds without one. Seconds."""
+
+    address: str
+    origin: Origin | None
+    audit_log: int
+    secret_versions: int
+
+
+class Known(NamedTuple):
+    """One object or secret: whether it is declared, and whether it is there."""
+
+    address: str
+    declared: bool
+    there: bool
+    origin: Origin | None = None
+
+
+class Strayed(NamedTuple):
+    """Something that is not as the last applied commit left it."""
+
+    address: str
+    action: str
+    fields: tuple[str, ...]
+    origin: Origin | None
+
+
+class Drift(NamedTuple):
+    """The comparison of live with the last applied commit."""
+
+    compared: int
+    strayed: tuple[Strayed, ...]
+
+
+class Kept(NamedTuple):
+    """One version of a secret, without its value."""
+
+    id: str
+    made: datetime.datetime | None
+    readable: bool
+
+
+class Stock(NamedTuple):
+    """One secret in a store, newest version first."""
+
+    store: str
+    path: str
+    versions: tuple[Kept, ...]
+
+
+class Verified(NamedTuple):
+    """What verifying the audit log came to."""
+
+    entries: int
+    problems: tuple[str, ...]
+    newest: str
+
+
+class Tallied(NamedTuple):
+    """What comparing the stores' versions with the audit log's outcomes came to."""
+
+    versions: int
+    problems: tuple[tuple[str, str], ...]
+    """(address, what is wrong)"""
+
+
+class Sinks(NamedTuple):
+    """The audit devices of a server, by their paths."""
+
+    instance: str
+    devices: tuple[str, ...]
+
+
+class LogPlace(NamedTuple):
+    """Where the audit log lies, and whether reading it there is itself recorded."""
+
+    address: str
+    place: str
+    recorded: bool
+
+
+class Clock(NamedTuple):
+    """How far a server's clock is from ours, in seconds."""
+
+    instance: str
+    apart: float
+
+
+class Shares(NamedTuple):
+    """How many of how many people unseal a server."""
+
+    instance: str
+    seal: str
+    threshold: int
+    of: int
+
+
+class Certificate(NamedTuple):
+    """A certificate that is in use."""
+
+    address: str
+    subject: str
+    not_after: datetime.datetime
+    algorithm: str
+    bits: int
+    signature: str = ""
+
+
+class LiveKey(NamedTuple):
+    """A transit key on a server."""
+
+    address: str
+    made: Mapping[int, datetime.datetime]
+    """When each version was."""
+    oldest: int
+    """The oldest version that still decrypts."""
+    exportable: bool
+    deletable: bool
+
+
+class Commit(NamedTuple):
+    """A commit that was applied."""
+
+    id: str
+    authors: frozenset[str]
+    approvers: frozenset[str]
+    signature: str
+    """good, bad, none, or unknown where this machine cannot check it."""
+
+
+class Reads(NamedTuple):
+    """When secrets were last read, as a server's own audit log tells it."""
+
+    since: datetime.datetime
+    last: Mapping[str, datetime.datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """All that was gathered of one environment at one moment."""
 
@@ -14,3 +229,26 @@ class Evidence:
     environment: str
     commit: str
     at: datetime.datetime
+    thresholds: Thresholds
+    exceptions: tuple[Lift, ...] = ()
+    resources: Mapping[Address, Resource[Any]]
+    secrets: tuple[Declared, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    sealed: tuple[Sealed, ...] = ()
+    retained: Retained
+    inventory: Part[Known] = OFFLINE
+    drift: Part[Drift] = OFFLINE
+    stock: Part[Stock] = OFFLINE
+    standings: Part[Standing] = OFFLINE
+    rows: Part[Row] = OFFLINE
+    verified: Part[Verified] = OFFLINE
+    tallied: Part[Tallied] = OFFLINE
+    access: Part[tuple[Address, Any]] = OFFLINE
+    sinks: Part[Sinks] = OFFLINE
+    places: Part[LogPlace] = OFFLINE
+    clocks: Part[Clock] = OFFLINE
+    shares: Part[Shares] = OFFLINE
+    certificates: Part[Certificate] = OFFLINE
+    keys: Part[LiveKey] = OFFLINE
+    commits: Part[Commit] = OFFLINE
+    reads: Part[Reads] = OFFLINE

@@ -1,0 +1,81 @@
+"""C10: nobody may read everything, nobody has root, and sudo is nobody's by habit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.access.book import Book
+from reconciler.access.holders import POLICY, Holders
+from reconciler.core.address import Address
+from reconciler.core.resource import Origin
+
+from ..evidence import Evidence
+from ..judging import flaw, judged
+from ..result import Assessment, Check, Finding, Severity
+
+_EVERYTHING = ("*", "+/*", "+*", "+")
+_IAM_POLICY, _IAM_ROLE = "aws.iam_policy", "aws.iam_role"
+
+
+def _assess(evidence: Evidence) -> Assessment:
+    desired = {address: one.spec for address, one in evidence.resources.items()}
+    # What git says and what the servers say: of an address that both know, the living one counts as well.
+    states = [desired, dict(evidence.access.found)]
+    flaws = {one: None for state in states for one in _flaws(state, evidence)}
+    said = [(str(address), _rules(address, spec)) for state in states for address, spec in state.items() if _counts(address)]
+    return judged([*said, *((one.address, one.message) for one in flaws)], flaws, evidence.access, population=len(said))
+
+
+def _counts(address: Address) -> bool:
+    return address.kind in (POLICY, _IAM_POLICY, _IAM_ROLE)
+
+
+def _rules(address: Address, spec: Any) -> Any:
+    if address.kind == POLICY:
+        return spec.rules
+    return spec.document if address.kind == _IAM_POLICY else spec.inline_policies
+
+
+def _flaws(state: Mapping[Address, Any], evidence: Evidence) -> Iterator[Finding]:
+    def origin(address: Address) -> Origin | None:
+        found = evidence.resources.get(address)
+        return found.origin if found else None
+
+    book = Book(state)
+    places = set()
+    for address in state:
+        places.add(address.place)
+        if address.kind == POLICY:
+            for rule in book.rules(address):
+                yield from _rule(address, rule["path"], rule["capabilities"], origin(address))
+        elif _counts(address):
+            yield from _statements(address, state[address], origin(address))
+    for subject, _ in Holders(state).naming({Address(POLICY, "root", place) for place in places}):
+        yield flaw(str(subject), "names the policy root", origin(subject), "name what it needs instead")
+
+
+def _rule(address: Address, path: str, given: tuple[str, ...], origin: Origin | None) -> Iterator[Finding]:
+    if not given or "deny" in given:
+        return
+    # In a namespace below, `*` is what its administrators have: the namespace is the limit.
+    if path in _EVERYTHING and not address.place.namespace:
+        yield flaw(str(address), f"grants {', '.join(given)} on every path ({path})", origin, "name the paths")
+    if "sudo" in given:
+        yield flaw(str(address), f"grants sudo on {path}", origin, "take sudo away, or except it with a date")
+
+
+def _statements(address: Address, spec: Any, origin: Origin | None) -> Iterator[Finding]:
+    documents = [spec.document] if address.kind == _IAM_POLICY else list(spec.inline_policies.values())
+    for document in documents:
+        for statement in _listed(document.get("Statement")):
+            broad = "*" in _listed(statement.get("Action")) and "*" in _listed(statement.get("Resource"))
+            if statement.get("Effect") == "Allow" and broad and not statement.get("Condition"):
+                yield flaw(str(address), "allows every action on every resource", origin, "name actions and resources")
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+C10 = Check("C10", "Who can read: wildcards, sudo, root", Severity.HIGH, "grant what is needed, by name", offline=True, assess=_assess)

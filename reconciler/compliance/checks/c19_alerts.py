@@ -1,0 +1,21 @@
+"""C19: an alert of a failure arrived, seen by whoever recorded it."""
+
+from __future__ import annotations
+
+from ..evidence import Evidence
+from ..judging import flaw, judged, since
+from ..result import Assessment, Check, Severity
+
+ACTION = "alert"
+
+
+def _assess(evidence: Evidence) -> Assessment:
+    begin = since(evidence, evidence.thresholds.alert_age)
+    latest = {row.resource: row for row in evidence.rows.found if row.action == ACTION and row.ts >= begin}
+    flaws = [flaw(name, f"did not arrive (audit entry {row.entry})") for name, row in latest.items() if row.outcome != "applied"]
+    return judged([(row.entry, row.resource, row.outcome) for row in latest.values()], flaws, evidence.rows)
+
+
+C19 = Check(
+    "C19", "Failure alerts are delivered", Severity.MEDIUM, "mend the way of alerts, and try it again", offline=False, assess=_assess
+)
