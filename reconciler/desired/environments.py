@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, V
 
 from reconciler.core.auditing import Auditing
 from reconciler.core.auth import Auth
+from reconciler.core.backups import Backups
 from reconciler.core.complying import Complying
 from reconciler.core.errors import Invalid, Problem, Usage
 from reconciler.core.guard import Limits
@@ -141,6 +142,7 @@ class Environment(BaseModel):
     forge: Forge | None = None
     audit: Auditing = Auditing()
     stores: Stores = Stores()
+    backup: Backups = Backups()
     rotation: RotationSettings = RotationSettings()
     compliance: Complying = Complying()
 
@@ -179,8 +181,9 @@ class Environment(BaseModel):
         return frozenset([("vault", name) for name in self.vault] + [("aws", name) for name in self.aws])
 
 
-# What decides where credentials and requests go. `project` and `audit` too: they name where runs are recorded.
-_TRUSTED = ("project", "vault", "aws", "ledger", "guards", "stores", "forge", "audit", "secret_env", "secret_files")
+# What decides where credentials and requests go. `project` and `audit` too: they name where runs are recorded;
+# `backup`: who else can open what is kept secret.
+_TRUSTED = ("project", "vault", "aws", "ledger", "guards", "stores", "forge", "audit", "backup", "secret_env", "secret_files")
 
 
 def merge_trusted(head: Environment, trusted: Environment) -> Environment:

@@ -1,0 +1,44 @@
+"""Backups in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..core.values import visible
+
+
+def made_text(found: Mapping[str, Any]) -> str:
+    """What a backup holds, and how far it was checked."""
+    lines = [f"{found['id']}  {found['environment']} of {found['project']}, {found['made']}, {found['bytes']:,} bytes"]
+    lines += [f"  {line}" for line in _held(found)]
+    lines.append(f"  signed by {found['signed_by']}")
+    lines.append(f"  for {', '.join(found['recipients'])}")
+    lines.append(f"ok: {checked_words(found['decrypted'])}" if found["ok"] else "not ok")
+    return visible_lines(lines)
+
+
+def checked_words(decrypted: bool) -> str:
+    if decrypted:
+        return "signature, sizes and digests are right; everything in it was decrypted and compared"
+    return "signature, sizes and digests are right; it was not decrypted, since no identity is at hand (--identity FILE)"
+
+
+def _held(found: Mapping[str, Any]) -> Iterable[str]:
+    counts = found["counts"]
+    ledger = found["ledger"]
+    if ledger:
+        yield f"ledger: state {ledger['serial']}, {counts.get('ledger entry', 0):,} entries"
+    if found["audit_entries"] is not None:
+        yield f"audit log: {found['audit_entries']:,} entries"
+    for part in sorted({name.partition(" ")[0] for name in counts} - {"ledger", "audit", "snapshot"}):
+        yield f"store {part}: {counts.get(f'{part} version', 0):,} versions"
+    if "snapshot snapshot" in counts:
+        yield "raft snapshot: yes"
+    for name, seal in found["seals"].items():
+        yield f"vault {name} is sealed by: {seal}"
+
+
+def visible_lines(lines: Sequence[str]) -> str:
+    """What a file says of itself is the writer's: no line of it may look like one of ours."""
+    return "\n".join(visible(line) for line in lines)

@@ -1,0 +1,223 @@
+"""Makes and checks backups of an environment: what goes in, who signs, who can open them."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.audit.log import Log
+from reconciler.audit.note import NoteError, read_checkpoint, read_note
+from reconciler.backup.gather import audit_records, ledger_records, store_records
+from reconciler.backup.manifest import Manifest, Origin
+from reconciler.backup.reading import Opened, opened
+from reconciler.backup.records import SNAPSHOT, Record
+from reconciler.backup.sealing import identities_of, new_pair, recipients_of
+from reconciler.backup.writing import write_backup
+from reconciler.core.errors import Invalid, ReconcilerError, Usage
+from reconciler.desired.environments import Environment
+from reconciler.desired.git import Repository
+from reconciler.dev.state import STATE, ensure_state_folder
+from reconciler.settings import Settings
+
+from .auditing import book_of, recording
+from .clients import ClientPool
+from .connect import shelf_of
+from .stores import at_hand, environment_on_disk, store_of
+
+if TYPE_CHECKING:
+    from pyrage import x25519
+
+ACTION = "backup"
+SUFFIX = ".backup"
+REFUSED = ".refused"
+PIECE_BYTES = 1 << 20  # of a raft snapshot: a line each
+
+
+class Desk(NamedTuple):
+    """One environment with its clients, for backups and restores."""
+
+    settings: Settings
+    environment: Environment
+    clients: ClientPool
+
+    def book(self, *, writing: bool) -> Log:
+        return book_of(self.settings, self.environment, self.clients, writing=writing)
+
+    def identities(self, file: Path | None) -> list[x25519.Identity]:
+        """The identities in a key file, else the declared one; none where neither is there."""
+        if file is not None:
+            return identities_of(_text(file), str(file))
+        declared = self.environment.backup.identity
+        if declared is None:
+            return []
+        return identities_of(at_hand(declared, self.settings, self.environment)(), declared.source)
+
+
+@contextmanager
+def desk(settings: Settings) -> Iterator[Desk]:
+    """The environment as it lies on the disk, with the login that applies. Nothing is sent yet."""
+    environment = environment_on_disk(settings)
+    clients = ClientPool(environment, "apply", settings.environ, {}, lambda _seconds: None)
+    try:
+        yield Desk(settings, environment, clients)
+    finally:
+        clients.close()
+
+
+def make_key(file: Path) -> str:
+    """Make an identity in a new file that only its owner may read; return its recipient. Raises Usage."""
+    pair = new_pair()
+    made = _now().isoformat(timespec="seconds")
+    try:
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+            stream.write(f"# made: {made}\n# recipient: {pair.recipient}\n{pair.identity}\n")
+    except FileExistsError:
+        raise Usage(f"{file} is there already (an identity is never written over)") from None
+    except OSError as error:
+        raise Usage(f"{file}: {error.strerror}") from None
+    return pair.recipient
+
+
+def make_backup(at: Desk, out: Path | None, recipients: Sequence[str], *, snapshot: bool, identity: Path | None) -> dict[str, Any]:
+    """Write a backup, open it again, compare it, and only then say that it is one."""
+    chosen = recipients_of(recipients or at.environment.backup.recipients)
+    known = at.identities(identity)
+    origin = _origin(at, tuple(map(str, chosen)))
+    file = out or at.settings.repo / at.environment.backup.path / f"{origin.id}{SUFFIX}"
+    if out is None and at.environment.backup.path.startswith(f"{STATE}/"):
+        ensure_state_folder(at.settings.repo)
+    book = at.book(writing=True)
+    with recording(at.settings, at.clients, ACTION, commit=origin.commit) as recorder:
+        intent = recorder.intent(ACTION, origin.id)
+        try:
+            manifest = write_backup(file, origin, _everything(at, book, snapshot=snapshot), chosen, book.signer())
+            found = _compared(file, manifest, book, known)
+        except BaseException:
+            recorder.outcome(intent, "failed")
+            raise
+        recorder.outcome(intent, "applied", fp=manifest.payload.sha256)
+    return {**found, "file": str(file)}
+
+
+def _compared(file: Path, manifest: Manifest, book: Log, identities: Sequence[x25519.Identity]) -> dict[str, Any]:
+    """Open what was written as anybody would, and hold it against what was meant."""
+    try:
+        with opened(file, book.trusted()) as backup:
+            if backup.manifest != manifest:
+                raise ReconcilerError(f"{file} is not what was written: its manifest is another one")
+            return _looked_through(file, backup, identities)
+    except ReconcilerError:
+        refused = file.with_name(f"{file.name}{REFUSED}")
+        os.replace(file, refused)  # nobody must take it for a backup
+        raise
+
+
+def verify_backup(at: Desk, file: Path, identity: Path | None) -> dict[str, Any]:
+    """Look at a whole backup. Raises Damaged."""
+    with opened(file, at.book(writing=False).trusted()) as backup:
+        return _looked_through(file, backup, at.identities(identity))
+
+
+def _looked_through(file: Path, backup: Opened, identities: Sequence[x25519.Identity]) -> dict[str, Any]:
+    if identities:
+        for _ in backup.records(identities):
+            pass  # each line is compared as it is read
+    return about(file, backup, decrypted=bool(identities))
+
+
+def about(file: Path, backup: Opened, *, decrypted: bool) -> dict[str, Any]:
+    """What `backup verify -o json` prints."""
+    manifest = backup.manifest
+    return {
+        "ok": True,
+        "decrypted": decrypted,
+        "bytes": file.stat().st_size,
+        "signed_by": backup.by.vkey,
+        **manifest.model_dump(mode="json"),
+        "audit_entries": _entries(manifest.checkpoint),
+    }
+
+
+def _entries(checkpoint: str) -> int | None:
+    try:
+        return read_checkpoint(read_note(checkpoint).text).size if checkpoint else None
+    except NoteError:
+        return None
+
+
+def _origin(at: Desk, recipients: tuple[str, ...]) -> Origin:
+    now = _now()
+    return Origin(
+        id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
+        made=now.isoformat(timespec="seconds"),
+        project=at.environment.project,
+        environment=at.environment.name,
+        commit=_commit(at.settings),
+        program=importlib.metadata.version("reconciler"),
+        recipients=recipients,
+        seals=_seals(at),
+        shipped=at.environment.audit.ship == "ledger",
+    )
+
+
+def _commit(settings: Settings) -> str:
+    """Empty where there is no repository: whoever backs up needs the environment's file alone."""
+    try:
+        return Repository(settings.repo).resolve("HEAD")
+    except (Usage, Invalid):
+        return ""
+
+
+def _seals(at: Desk) -> dict[str, str]:
+    return {name: str((at.clients.vault(name, gated=False).read("sys/seal-status") or {}).get("type", "")) for name in _vaults(at)}
+
+
+def _vaults(at: Desk) -> list[str]:
+    """The Vault instances that hold something of what is backed up."""
+    environment = at.environment
+    names = {name for backend, name in environment.stores.instances() if backend == "vault"}
+    if not (environment.ledger.s3 or environment.ledger.file):
+        names.add(environment.ledger.vault)
+    return sorted(names)
+
+
+def _everything(at: Desk, book: Log, *, snapshot: bool) -> Iterator[Record]:
+    yield from ledger_records(shelf_of(at.settings, at.environment, at.clients, gated=False))
+    yield from audit_records(book)
+    for store in at.environment.stores.declared:
+        yield from store_records(store_of(at.settings, at.environment, at.clients, store))
+    for instance in _vaults(at) if snapshot else ():
+        yield from _snapshot(at, instance)
+
+
+def _snapshot(at: Desk, name: str) -> Iterator[Record]:
+    from reconciler.backends.vault.snapshot import raft_snapshot
+
+    left, number = b"", 0
+    for piece in raft_snapshot(at.clients.vault(name, gated=False)):
+        left += piece
+        while len(left) >= PIECE_BYTES:
+            yield Record("snapshot", SNAPSHOT, name, left[:PIECE_BYTES], str(number))
+            left, number = left[PIECE_BYTES:], number + 1
+    if left:
+        yield Record("snapshot", SNAPSHOT, name, left, str(number))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise Usage(f"{file}: {error.strerror}") from None
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+__all__ = ["ACTION", "Desk", "about", "desk", "make_backup", "make_key", "verify_backup"]

@@ -1,0 +1,23 @@
+"""A site with secrets, and the identities of two people who keep one each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.site import Site
+from tests.rotation.conftest import site
+
+__all__ = ["site"]
+
+
+@pytest.fixture
+def keys(tmp_path: Path, site: Site) -> tuple[Path, Path]:
+    """Two identities, whose recipients the environment declares."""
+    files = (tmp_path / "ops.key", tmp_path / "safe.key")
+    recipients = [site.run("backup", "key", str(file)).out.strip() for file in files]
+    name = "desired-state/environments/dev.yaml"
+    site.write(name, f"{(site.repo / name).read_text()}backup: {{recipients: [{', '.join(recipients)}]}}\n")
+    site.commit()
+    return files
