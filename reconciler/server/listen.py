@@ -11,8 +11,9 @@ import uvicorn
 
 from reconciler.core.errors import Usage
 from reconciler.edge.asgi import App
+from reconciler.edge.blocked import Observe, log_blocked
 
-from .protocol import HEAD_SECONDS, EdgeProtocol
+from .protocol import HEAD_SECONDS, observed
 from .tls import refuse_unverified
 
 MOST_CONNECTIONS = 1000
@@ -29,12 +30,19 @@ class EdgeLoop(asyncio.SelectorEventLoop):
 
 
 def listening(
-    app: App, host: str, port: int, context: ssl.SSLContext | None, *, proxied: bool = False, grace: int | None = None
+    app: App,
+    host: str,
+    port: int,
+    context: ssl.SSLContext | None,
+    *,
+    proxied: bool = False,
+    grace: int | None = None,
+    observe: Observe = log_blocked,
 ) -> uvicorn.Config:
     """Return uvicorn's configuration. Raises Usage where requests would cross a network in the clear.
 
     `context`: from `server_context`; None: no TLS, on loopback only, or when `proxied`: proxies are declared, which end it.
-    `grace`: seconds that requests have to end in, at the end.
+    `grace`: seconds that requests have to end in, at the end. `observe` is told what the protocol refuses by itself.
     """
     if context is None and not proxied and not _loopback(host):
         raise Usage(
@@ -44,7 +52,7 @@ def listening(
         app,
         host=host,
         port=port,
-        http=EdgeProtocol,
+        http=observed(observe),
         loop="reconciler.server.listen:EdgeLoop",
         ws="none",  # nothing here uses them, and uvicorn's own protocols for them would drop what ours adds
         lifespan="on",

@@ -14,6 +14,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ..edge.blocked import Blocked, Observe, log_blocked
+from ..edge.networks import plain_address
 from .tls import tls_extension
 
 HEAD_SECONDS = 5.0  # from the first byte of a request, or the connection, to the end of its headers
@@ -40,6 +42,7 @@ class _Stage(Enum):
 
 
 _BETWEEN, _HEAD, _BODY = _Stage
+_LATE = {_HEAD: "headers did not come in time", _BODY: "a body did not come in time"}
 
 
 class EdgeProtocol(HttpToolsProtocol):
@@ -47,6 +50,8 @@ class EdgeProtocol(HttpToolsProtocol):
 
     What is done for every request is kept short: this is a tenth of what answering a small one costs.
     """
+
+    observe: Observe = staticmethod(log_blocked)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream server makes no other
         super().connection_made(transport)
@@ -112,7 +117,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stalled = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+        self._stalled = self.loop.call_later(WRITE_SECONDS, self._late, "an answer was not read in time")
 
     def resume_writing(self) -> None:
         if self._stalled is not None:
@@ -158,6 +163,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def _refuse(self, status: int) -> None:
         """Answer, unless another answer is on its way, and close. An application that is at work is told that nobody waits."""
         self._refused = status
+        self._blocked(status, _WORDS[status].decode())
         if self.pipeline or (self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete):
             self.transport.abort()
             return
@@ -165,6 +171,17 @@ class EdgeProtocol(HttpToolsProtocol):
         self.transport.write(_ERROR % (status, words, len(words) + 13, words))
         self.transport.close()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _late(self, why: str) -> None:
+        self._blocked(408, f"{why}; closed without an answer")
+        self.transport.abort()
+
+    def _blocked(self, status: int, reason: str) -> None:
+        try:
+            address = plain_address(self.client[0]) if self.client else None
+        except ValueError:
+            address = None  # a neighbour's, with its interface
+        self.observe(Blocked("protocol", status, reason, address))
 
     def _watch(self) -> None:
         """Set the deadline of what is being waited for. It is absolute: more bytes of the same do not move it."""
@@ -177,8 +194,13 @@ class EdgeProtocol(HttpToolsProtocol):
             self._deadline = None
         if stage is not _BETWEEN and not self.transport.is_closing():
             seconds = HEAD_SECONDS if stage is _HEAD else BODY_SECONDS
-            self._deadline = self.loop.call_later(seconds, self.transport.abort)
+            self._deadline = self.loop.call_later(seconds, self._late, _LATE[stage])
 
     def _waits(self) -> bool:
         """Whether nothing is being answered, and uvicorn's own time for idle connections is not running either."""
         return (self.cycle is None or self.cycle.response_complete) and self.timeout_keep_alive_task is None
+
+
+def observed(observe: Observe) -> type[EdgeProtocol]:
+    """The protocol that tells somebody what it refuses."""
+    return type("ObservedProtocol", (EdgeProtocol,), {"observe": staticmethod(observe)})

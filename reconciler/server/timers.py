@@ -31,10 +31,12 @@ class Timers:
         *,
         branch_seconds: float = BRANCH_SECONDS,
         drift_seconds: float = DRIFT_SECONDS,
+        forget: Callable[[], None] = lambda: None,
     ) -> None:
         self._events = events
         self._notes = notes
         self._wake = wake
+        self._forget = forget
         self._every = {"branch": branch_seconds, "drift": drift_seconds}
         self._rung: dict[str, int] = {}
         self._stopping = threading.Event()
@@ -67,6 +69,7 @@ class Timers:
         slot = self._events.slot(FORGET_SECONDS)
         if self._rung.get("forget") != slot:
             self._events.forget()
+            self._forget()
             for folder in FORGOTTEN:
                 self._notes.forget(folder, KEPT_SECONDS)
             self._rung["forget"] = slot

@@ -7,21 +7,31 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.core.errors import ReconcilerError, Usage
 from reconciler.dev.state import ensure_state_folder
 from reconciler.server.database import Database, SqliteDatabase
 from reconciler.server.events import Events
 from reconciler.server.notes import Notes
+from reconciler.server.refusals import Refusals
 from reconciler.settings import Settings
 
 POSTGRES = ("postgresql://", "postgres://")
 SQLITE = "sqlite:///"
 
 
+class Kept(NamedTuple):
+    """What a server keeps in its database."""
+
+    events: Events
+    notes: Notes
+    refusals: Refusals
+
+
 @contextmanager
-def opened_events(settings: Settings, url: str, owner: str) -> Iterator[tuple[Events, Notes]]:
-    """Events and notes at a URL; without one, in a file of the repository's state folder. Raises Usage."""
+def opened_events(settings: Settings, url: str, owner: str) -> Iterator[Kept]:
+    """What is kept at a URL; without one, in a file of the repository's state folder. Raises Usage."""
     if url.startswith(POSTGRES):
         from reconciler.backends.postgres_database import PostgresDatabase
 
@@ -36,12 +46,13 @@ def opened_events(settings: Settings, url: str, owner: str) -> Iterator[tuple[Ev
 
 
 @contextmanager
-def _prepared(database: Database, owner: str, *, alone: bool) -> Iterator[tuple[Events, Notes]]:
+def _prepared(database: Database, owner: str, *, alone: bool) -> Iterator[Kept]:
     try:
-        events, notes = Events(database, owner), Notes(database)
-        notes.prepare()
-        events.prepare(alone=alone)
-        yield events, notes
+        kept = Kept(Events(database, owner), Notes(database), Refusals(database))
+        kept.notes.prepare()
+        kept.refusals.prepare()
+        kept.events.prepare(alone=alone)
+        yield kept
     finally:
         database.close()
 

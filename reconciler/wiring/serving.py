@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.errors import Usage
 from reconciler.core.forge import Forge
 from reconciler.core.run import ObjectRecord, RunRecord
+from reconciler.edge.blocked import Blocked
 from reconciler.edge.certificates import certificate_proof
 from reconciler.edge.countries import open_countries
 from reconciler.edge.memory_limits import MemoryCounters
@@ -30,7 +31,6 @@ from reconciler.server.events import Events
 from reconciler.server.listen import listening
 from reconciler.server.metrics import Metrics
 from reconciler.server.notes import Notes
-from reconciler.server.pages.blocked import Latest
 from reconciler.server.ports import Ports
 from reconciler.server.pulls import PullLook
 from reconciler.server.run import Course, run
@@ -46,7 +46,7 @@ from .clone import GitClone
 from .commands import ChildCommands
 from .edge import WebhookSecrets
 from .effect import Effect
-from .events import opened_events
+from .events import Kept, opened_events
 from .forges import forge_of
 from .managed import Managed
 from .pages import pages_of
@@ -96,8 +96,8 @@ def serve(settings: Settings, wanted: Wanted, listening_at: Callable[[str], None
         named = replace(settings, environment=backends.environment.name)
         if named.environment != TRIAL and not (wanted.proven and wanted.once):
             raise Usage(f"webhooks are checked in environment {named.environment}; only in {TRIAL} can that be switched off")
-        with opened_events(settings, wanted.database, owner) as (events, notes):
-            _Server(named, wanted, clone, backends, events, notes).run(context, listening_at)
+        with opened_events(settings, wanted.database, owner) as kept:
+            _Server(named, wanted, clone, backends, kept).run(context, listening_at)
     finally:
         backends.close()
 
@@ -105,7 +105,8 @@ def serve(settings: Settings, wanted: Wanted, listening_at: Callable[[str], None
 class _Server:
     """One server: its parts, and their course."""
 
-    def __init__(self, settings: Settings, wanted: Wanted, clone: GitClone, backends: Backends, events: Events, notes: Notes) -> None:
+    def __init__(self, settings: Settings, wanted: Wanted, clone: GitClone, backends: Backends, kept: Kept) -> None:
+        events, notes, self.refusals = kept
         self._settings, self._wanted, self._backends = settings, wanted, backends
         environment = backends.environment
         metrics = Metrics(environment.project, environment.name, lambda: {name: notes.read(name) for name in TOLD}, events.open)
@@ -113,22 +114,34 @@ class _Server:
         self.effect = Effect(settings, lambda: backends.shelf, emergency=wanted.emergency, told=metrics.locked_down, adjust=adjust)
         self.commands = ChildCommands(settings, self.effect.locked_down, metrics.ran)
         self.workers = Workers(events, self._looks(clone, events, notes), count=LOOKS_AT_ONCE, told=metrics.looked)
-        self.timers = Timers(events, notes, self.workers.wake, branch_seconds=wanted.look_every, drift_seconds=wanted.drift_every)
+        self.timers = Timers(
+            events,
+            notes,
+            self.workers.wake,
+            branch_seconds=wanted.look_every,
+            drift_seconds=wanted.drift_every,
+            forget=self.refusals.forget,
+        )
         self.watch = Watch(backends.probe, told=metrics.probed)
         self.counters = _counters(wanted.redis)
         self.managed = Managed(lambda: backends.shelf)
         self.means = self._means(metrics, events, notes)
+        self.metrics = metrics
 
     def run(self, context: ssl.SSLContext | None, listening_at: Callable[[str], None]) -> None:
         wanted, effect = self._wanted, self.effect
         declared = effect.applied()
         proxied = bool(declared.network.trusted_proxies)
-        config = listening(effect.live, wanted.host, wanted.port, context, proxied=proxied, grace=GRACE_SECONDS)
+        config = listening(effect.live, wanted.host, wanted.port, context, proxied=proxied, grace=GRACE_SECONDS, observe=self._refused)
         begin = partial(effect.begin, declared, self.means)
         run(config, Course(begin, self._start, self._stop, self.commands.hurry, self._finish, listening_at))
 
+    def _refused(self, blocked: Blocked) -> None:
+        self.metrics.blocked(blocked.by, blocked.status)
+        self.refusals.blocked(blocked)
+
     def _start(self) -> None:
-        for part in (self.effect, self.managed, self.watch, self.workers, self.timers):
+        for part in (self.refusals, self.effect, self.managed, self.watch, self.workers, self.timers):
             part.start()
 
     def _stop(self) -> None:
@@ -138,7 +151,8 @@ class _Server:
     def _finish(self) -> None:
         self.timers.stop()
         self.workers.join()
-        for part in (self.effect, self.managed, self.watch):
+        self.refusals.stop()  # last: requests are refused to the end
+        for part in (self.effect, self.managed, self.watch, self.refusals):
             part.join()
         if isinstance(self.counters, RedisCounters):
             self.counters.close()
@@ -183,8 +197,7 @@ class _Server:
             shown=shown_by(people, self.managed.mounts, self._store),
             alive=self.workers.alive,
         )
-        latest = Latest()
-        shown = pages_of(self._settings, api, tokens, self.managed, latest)
+        shown = pages_of(self._settings, api, tokens, self.managed, self.refusals)
         asked: Sequence[Proof] = (tokens, *people.jwts(), shown.proof)
 
         def proofs(network: NetworkSpec) -> Sequence[Proof]:
@@ -202,8 +215,8 @@ class _Server:
             countries,
             pages=shown.routes,
             refusal=shown.refuse,
-            observe=latest.blocked,
-            observe_webhook=latest.noticed,
+            observe=self.refusals.blocked,
+            observe_webhook=self.refusals.noticed,
             proven=wanted.proven,
             once=wanted.once,
         )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import uvicorn
 
 from reconciler.edge.asgi import App, Receive, Scope, Send
+from reconciler.edge.blocked import Observe, log_blocked
 from reconciler.server.listen import listening
 
 PATIENCE = 60  # seconds: far more than anything here takes, on any machine
@@ -78,8 +79,8 @@ def answer_of(raw: bytes) -> Answer:
 
 
 @contextmanager
-def served(app: App, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[Served]:
-    server = uvicorn.Server(listening(app, host, 0, context, grace=1))
+def served(app: App, context: ssl.SSLContext | None = None, host: str = "127.0.0.1", observe: Observe = log_blocked) -> Iterator[Served]:
+    server = uvicorn.Server(listening(app, host, 0, context, grace=1, observe=observe))
     # A loop that is not closed would leave its sockets to the garbage collector: the server closes its own.
     thread = threading.Thread(target=server.run)
     thread.start()

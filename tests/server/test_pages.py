@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,19 +14,17 @@ import pytest
 
 from reconciler.core.errors import Unavailable, Usage
 from reconciler.core.run import AppliedVersion, ObjectRecord
-from reconciler.edge.blocked import Blocked
 from reconciler.edge.limits import Limit
 from reconciler.edge.memory_limits import MemoryCounters
 from reconciler.edge.network_spec import NetworkSpec
 from reconciler.edge.scope import Principal
-from reconciler.edge.signatures import Notice
 from reconciler.server.api import Api
 from reconciler.server.app import Declared, composed
 from reconciler.server.pages import pages
-from reconciler.server.pages.blocked import MOST, Latest
 from reconciler.server.pages.search import found_in
 from reconciler.server.pages.sessions import IDLE_SECONDS, LONGEST_SECONDS, MOST_SESSIONS, Sessions
 from reconciler.server.pages.sources import Resource, Sources
+from reconciler.server.refusals import Stopped
 from tests.edge.attempts import attempts
 from tests.server.serving import Served
 from tests.server.test_api import RUN, SEER, STRANGER, Stand, proof, standing
@@ -55,11 +52,11 @@ def able(path: str, capability: str, instance: str) -> list[dict[str, Any]]:
     return [{"subject": "vault.policy/p", "via": ["vault.policy/p"]}, {"subject": "vault.auth_role/ci", "via": [], "conditional": True}]
 
 
-LATEST = Latest(lambda: 1.0)
+BLOCKED = [Stopped(2.0, "signature of github", 401, "no signature", ""), Stopped(1.0, "limit", 429, "too many", "203.0.113.7", 12)]
 
 
 def sources(api: Api) -> Sources:
-    return Sources(api, whose, lambda _token: None, lambda: ROWS, versions, able, LATEST.all)
+    return Sources(api, whose, lambda _token: None, lambda: ROWS, versions, able, lambda most: BLOCKED[:most])
 
 
 @dataclass
@@ -306,17 +303,11 @@ def test_who_can_reach_a_path_is_told_with_what_allows_it(visitor: Visitor) -> N
     assert (wrong.status, "&lt;b&gt; is not one of primary" in wrong.text) == (200, True)
 
 
-def test_the_latest_refusals_are_told_and_no_more_than_that_are_kept(visitor: Visitor) -> None:
+def test_the_latest_refusals_are_told_with_how_often_they_were(visitor: Visitor) -> None:
     visitor.log_in()
-    LATEST.blocked(Blocked("limits", 429, "too many", ip_address("203.0.113.7")))
-    LATEST.noticed(Notice("github", 200, "seen before", None, "duplicate"))
-    LATEST.noticed(Notice("github", 401, "no signature", None))
     text = visitor.ask("/ui/blocked").text
     assert text.index("signature of github") < text.index("203.0.113.7")
-    assert "seen before" not in text
-    for _ in range(MOST + 10):
-        LATEST.blocked(Blocked("limits", 429, "too many"))
-    assert len(LATEST.all()) == MOST
+    assert "<td>429</td><td>12</td>" in text
 
 
 def test_a_lockdown_is_told_on_every_page(visitor: Visitor, shown: tuple[Stand, Served]) -> None:

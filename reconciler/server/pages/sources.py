@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ...core.run import AppliedVersion
 from ...edge.scope import Principal
 from ..api import Api
-from .blocked import Stopped
+from ..refusals import Stopped
 
 
 class Resource(NamedTuple):
@@ -34,4 +34,4 @@ class Sources:
     resources: Callable[[], Sequence[Resource]]
     versions: Callable[[str], Sequence[AppliedVersion]]
     able: Callable[[str, str, str], Sequence[Mapping[str, Any]]]
-    blocked: Callable[[], Sequence[Stopped]]
+    blocked: Callable[[int], Sequence[Stopped]]

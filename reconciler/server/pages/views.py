@@ -24,6 +24,7 @@ from .sources import Sources
 PAGE_ROWS = 100  # each page asks Vault once about what is on it
 FIRST_ROWS = 20  # of lists on the overview
 RUNS_SHOWN = 100
+BLOCKED_SHOWN = 200
 PAGE_OBJECTS = 50  # with their diffs
 CAPABILITIES = ("create", "read", "update", "patch", "delete", "list", "scan", "sudo")
 _NEVER = "9999"  # sorts behind all times
@@ -165,7 +166,7 @@ def _seen(names: Sequence[str], seen: Collection[str]) -> Sequence[str]:
 
 
 def _blocked(sources: Sources, _request: Request) -> Mapping[str, Any]:
-    return {"rows": sources.blocked()}
+    return {"rows": sources.blocked(BLOCKED_SHOWN), "most": BLOCKED_SHOWN}
 
 
 def _shown_to(sources: Sources, request: Request, addresses: Collection[str]) -> frozenset[str]:
