@@ -34,11 +34,11 @@ def _shape(has: str, lacks: str = "") -> _Shape:
 
 # https://docs.github.com/en/webhooks/webhook-events-and-payloads
 _GITHUB = {
-    "ping": _shape("zen hook_id hook"),
-    "push": _shape("ref before after commits"),
+    "ping": _shape("zen"),
+    "push": _shape("ref", "ref_type workflow inputs action"),
     "create": _shape("ref ref_type master_branch"),
     "delete": _shape("ref ref_type pusher_type", "master_branch commits"),
-    "pull_request": _shape("pull_request action number", "review comment thread"),
+    "pull_request": _shape("pull_request action", "review comment thread"),
     "pull_request_review": _shape("pull_request action review", "comment thread"),
     "pull_request_review_comment": _shape("pull_request action comment", "thread"),
     "pull_request_review_thread": _shape("pull_request action thread"),

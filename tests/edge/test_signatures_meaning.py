@@ -174,6 +174,18 @@ def test_an_event_of_github_is_taken_under_its_own_name_and_no_other(name: str) 
     assert taken == [name]
 
 
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        (b"ping", b'{"zen": "Design for failure."}'),
+        (b"push", b'{"ref": "refs/heads/main", "after": "4f2c1ab", "repository": {"full_name": "a/b"}}'),
+        (b"pull_request", b'{"action": "opened", "pull_request": {"number": 1}}'),
+    ],
+)
+def test_a_sender_that_says_no_more_than_it_must_is_understood(name: bytes, body: bytes) -> None:
+    assert stand("github").post(body, github(body, SECRET, 0, name)).status == 202
+
+
 def test_an_event_that_the_body_does_not_bear_out_is_left_aside_and_not_remembered() -> None:
     it = stand("github")
     body = b'{"action":"started","sender":{"login":"octocat"}}'
