@@ -103,6 +103,46 @@ class _Noted(Collector):
             yield self._gauge("tip_timestamp_seconds", "When the branch's tip was last dealt with.", tip["at"])
         if secrets:
             yield from self._secrets(secrets["at"], secrets["rows"])
+        yield from self._evidence(notes)
+
+    def _evidence(self, notes: Mapping[str, Any]) -> Iterable[Metric]:
+        """What the last look at the evidence came to."""
+        audit, backups, compliance = (notes.get(name) or {} for name in ("audit", "backups", "compliance"))
+        yield from self._looked({"audit": audit, "backups": backups, "compliance": compliance})
+        if audit.get("known"):
+            yield self._gauge("audit_verified", "1 where the audit log is what was recorded.", int(audit["ok"]))
+            yield self._gauge("audit_entries", "Entries of the audit log.", audit["entries"])
+            yield self._gauge("audit_anchored_entries", "Of these, those that an anchor covers.", audit["anchored"])
+            if audit["newest"]:
+                yield self._gauge("audit_newest_timestamp_seconds", "When the newest entry was recorded.", audit["newest"])
+        for action in ("backup", "drill"):
+            if backups.get(action):
+                yield self._gauge(f"{action}_last_timestamp_seconds", f"When the last {action} succeeded.", backups[action])
+        if compliance.get("known"):
+            yield self._gauge("compliance_excepted", "Findings that exceptions lift.", compliance["excepted"])
+            yield from self._checks(compliance["checks"])
+
+    def _looked(self, notes: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
+        labels = [*self._where, "sort"]
+        at = GaugeMetricFamily("reconciler_evidence_timestamp_seconds", "When evidence was last looked at.", labels=labels)
+        known = GaugeMetricFamily("reconciler_evidence_known", "1 where the last look at it could tell.", labels=labels)
+        for sort, note in notes.items():
+            if note:
+                at.add_metric([*self._where.values(), sort], note["at"])
+                known.add_metric([*self._where.values(), sort], int(note["known"]))
+        yield at
+        yield known
+
+    def _checks(self, checks: Sequence[Mapping[str, str]]) -> Iterable[Metric]:
+        labels = [*self._where, "check", "severity"]
+        failing = GaugeMetricFamily("reconciler_compliance_failing", "1 where a check fails.", labels=labels)
+        assessed = GaugeMetricFamily("reconciler_compliance_assessed", "0 where a check could not be made.", labels=labels)
+        for one in checks:
+            at = [*self._where.values(), one["check"], one["severity"]]
+            failing.add_metric(at, one["status"] == "fail")
+            assessed.add_metric(at, one["status"] != "not-assessed")
+        yield failing
+        yield assessed
 
     def _secrets(self, at: float, rows: Sequence[Mapping[str, Any]]) -> Iterable[Metric]:
         """Under the names that `rotate --metrics` writes, too."""

@@ -1,0 +1,110 @@
+"""What the server notes of the evidence: what commands say, what they cannot say, and how often old lines are read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.server.database import SqliteDatabase
+from reconciler.server.events import Claim
+from reconciler.server.evidence import EvidenceLook
+from reconciler.server.notes import Notes
+from reconciler.server.ports import Done
+
+GOOD: dict[str, Any] = {"ok": True, "entries": 7, "anchored": 5, "newest": "1970-01-01T00:01:30.250Z", "findings": []}
+BAD = {**GOOD, "ok": False, "findings": [{"what": "line 3 was edited"}]}
+NONE = {**GOOD, "ok": False, "entries": 0, "newest": None, "findings": [{"what": "there is no log"}]}
+CHECKS = [{"check": "C02", "severity": "high", "status": "fail", "title": "Age", "findings": [{"address": "secret/x"}]}]
+DENIED = Done(1, None, "error: permission denied")
+CLAIM = Claim("evidence", "token", ())
+
+
+@dataclass
+class FakeAsked:
+    """Answers as it is told to; `read` is whether verifications were in full."""
+
+    verdict: Done = field(default_factory=lambda: Done(0, GOOD, ""))
+    rows: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    checks: Done = field(default_factory=lambda: Done(0, {"checks": CHECKS, "summary": {"excepted": 1}}, ""))
+    stack: tuple[str, ...] = ("a" * 40,)
+    read: list[bool] = field(default_factory=list)
+
+    def verify(self, *, full: bool) -> Done:
+        self.read.append(full)
+        return self.verdict
+
+    def last(self, action: str) -> Done:
+        return Done(0, {"rows": self.rows.get(action, [])}, "")
+
+    def compliance(self) -> Done:
+        return self.checks
+
+    def applied(self) -> tuple[str, ...]:
+        return self.stack
+
+
+@dataclass
+class Desk:
+    asked: FakeAsked
+    notes: Notes
+    now: float = 100_000.0
+
+    def look(self) -> str:
+        return EvidenceLook(self.asked, self.notes, lambda: self.now)(CLAIM)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with closing(SqliteDatabase(tmp_path / "notes.sqlite")) as database:
+        notes = Notes(database)
+        notes.prepare()
+        yield Desk(FakeAsked(), notes)
+
+
+def test_what_the_commands_say_is_noted_without_what_names_objects(desk: Desk) -> None:
+    desk.asked.rows["backup"] = [{"time": "1970-01-02T00:00:00.000Z"}]
+    said = desk.look()
+    assert said == "the audit log is what was recorded; last backup: 4 h ago, last drill: never; C02 fail"
+    assert desk.notes.read("audit") == {
+        "at": 100_000.0, "known": True, "full_at": 100_000.0, "newest": 90, "ok": True, "entries": 7, "anchored": 5
+    }  # fmt: skip
+    assert desk.notes.read("backups") == {"at": 100_000.0, "known": True, "backup": 86_400, "drill": None}
+    assert desk.notes.read("compliance")["checks"] == [{"check": "C02", "severity": "high", "status": "fail"}]
+    assert "secret/x" not in str(desk.notes.below(""))
+
+
+def test_old_lines_are_read_again_once_a_day_and_for_as_long_as_something_is_wrong(desk: Desk) -> None:
+    for _ in range(3):
+        desk.look()
+        desk.now += 3600
+    assert desk.asked.read == [True, False, False]
+    desk.now += 86_400
+    desk.asked.verdict = Done(1, BAD, "")
+    assert "does not verify: line 3 was edited" in desk.look()
+    desk.look()
+    assert desk.asked.read[3:] == [True, True]
+
+
+def test_a_command_that_cannot_tell_leaves_no_older_answer_in_place(desk: Desk) -> None:
+    desk.look()
+    desk.asked.verdict = desk.asked.checks = DENIED
+    desk.now += 1
+    assert "permission denied" in desk.look()
+    assert desk.notes.read("audit") == desk.notes.read("compliance") == {"at": 100_001.0, "known": False}
+    desk.asked.verdict = Done(0, GOOD, "")
+    desk.look()
+    assert desk.asked.read == [True, False, True], "what could not be told begins anew"
+
+
+def test_no_log_is_an_alarm_once_something_was_applied_and_not_before(desk: Desk) -> None:
+    desk.asked.verdict = Done(1, NONE, "")
+    desk.look()
+    assert desk.notes.read("audit")["ok"] is False
+    desk.asked.stack = ()
+    desk.look()
+    assert desk.notes.read("audit")["known"] is False
