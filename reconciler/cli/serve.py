@@ -53,13 +53,14 @@ def serve(settings: Settings, /, **given: Any) -> None:  # as many as there are 
 
     It works on the clone at --repo, which should be its own: HEAD follows the branch. Webhooks, rate limits, routes and
     network rules are documents of the desired state, and in effect as soon as they are applied. SIGTERM ends it after the
-    apply that is under way; a second one after the object that is at hand.
+    apply that is under way; a second one after the object that is at hand. Certificates are read again when their files
+    change, and on SIGHUP.
 
     \b
     reconcile --repo clone --env prod serve --tls-cert tls.pem --tls-key tls.key --host 0.0.0.0
     """
-    from reconciler.wiring.serving import Wanted
     from reconciler.wiring.serving import serve as run
+    from reconciler.wiring.wanted import Wanted
 
     run(settings, Wanted(**given), lambda address: click.echo(f"listening on {address}", err=True))
 

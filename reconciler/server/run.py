@@ -2,6 +2,7 @@
 
 The first SIGTERM or SIGINT: no more connections, no more looks; plans are cut off, an apply ends. The second: an apply
 finishes the object that it is at, and records. Either way what was not done stays in the events, for the next server.
+SIGHUP ends nothing: certificates are read again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Course:
     stop: Callable[[], None]
     hurry: Callable[[], None]
     finish: Callable[[], None]
+    again: Callable[[], None] = lambda: None
+    """Told of SIGHUP: files may have been renewed."""
     listening: Callable[[str], None] = lambda _address: None
     """Told where the server listens: port 0 is chosen by the system."""
 
@@ -88,6 +91,7 @@ async def _serve(config: uvicorn.Config, course: Course) -> None:
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
         loop.add_signal_handler(number, tell, number)
+    loop.add_signal_handler(signal.SIGHUP, course.again)
     with _bound(config) as own:
         await course.prepare()
         course.start()

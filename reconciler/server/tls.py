@@ -34,12 +34,11 @@ def server_context(cert: Path, key: Path, client_ca: Path | None = None) -> ssl.
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.num_tickets = 0
         context.verify_mode = ssl.CERT_OPTIONAL
-        trust(context, client_ca)
+        _trust(context, client_ca)
     return context
 
 
-def trust(context: ssl.SSLContext, client_ca: Path) -> None:
-    """Read who signs client certificates, and the revocation list: again after that was renewed, for connections from then on."""
+def _trust(context: ssl.SSLContext, client_ca: Path) -> None:
     try:
         context.load_verify_locations(client_ca)
     except (OSError, ssl.SSLError) as error:

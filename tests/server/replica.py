@@ -62,7 +62,7 @@ def main(url: str, redis: str) -> None:
 
     async def prepare() -> None: ...
 
-    course = Course(prepare, workers.start, workers.stop, lambda: None, workers.join, lambda at: print(at, flush=True))
+    course = Course(prepare, workers.start, workers.stop, lambda: None, workers.join, listening=lambda at: print(at, flush=True))
     run(listening(live, "127.0.0.1", 0, None), course)
 
 

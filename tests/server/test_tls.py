@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from reconciler.core.errors import Usage
 from reconciler.server import protocol
 from reconciler.server.listen import listening
-from reconciler.server.tls import refuse_unverified, server_context, trust
+from reconciler.server.tls import refuse_unverified, server_context
 from tests.server.certificates import DAY, NOW, SERVER, Pair, authority, client, issue, revoke
 from tests.server.serving import Recorder, Served, received, served
 
@@ -93,18 +93,6 @@ def test_a_revoked_certificate_ends_the_connection_and_others_do_not(tmp_path: P
         assert refused(server, clients["bad"])
         assert not refused(server, clients["good"])
         assert not refused(server, clients["later"])
-
-
-def test_a_revocation_list_that_is_renewed_is_read_while_the_server_runs(
-    tmp_path: Path, ca: Pair, client_ca: Path, context: ssl.SSLContext, server: Served
-) -> None:
-    mine = issue(ca, uris=[URI])
-    shown = client(tmp_path, ca, mine)
-    assert not refused(server, shown)
-    client_ca.write_text(ca.pem + revoke(ca, mine))
-    trust(context, client_ca)
-    assert refused(server, shown)
-    assert not refused(server, client(tmp_path, ca, issue(ca, uris=[URI]), "other"))
 
 
 def test_no_session_is_resumed_where_certificates_count(server: Served, tmp_path: Path, ca: Pair) -> None:
