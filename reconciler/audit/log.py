@@ -177,11 +177,19 @@ class Log:
         """Whether the lines of a segment were archived and then dropped."""
         return self.shelf.get(f"{ARCHIVED}{id}") is not None
 
-    def drop(self, id: str) -> None:
-        """Delete the lines of an archived segment, wherever this log has them. Their hashes stay."""
+    def archived(self) -> frozenset[str]:
+        """All segments whose lines were archived and then dropped."""
+        return frozenset(key.removeprefix(ARCHIVED) for key in self.shelf.keys(ARCHIVED))
+
+    def drop(self, id: str, mark: bytes) -> None:
+        """Delete the lines of an archived segment, wherever this log has them. Their hashes stay. `mark`: what is left in their place.
+
+        The mark comes last: without it, the next run does this again.
+        """
         for key in self.shelf.keys(f"segments/{id}/") if self.shipped else ():
             self.shelf.delete(key)
         (self.folder / "segments" / f"{id}{SUFFIX}").unlink(missing_ok=True)
+        self.shelf.add(f"{ARCHIVED}{id}", mark)
 
     def unfinished(self) -> list[Path]:
         """Segments in the folder `open`, oldest first."""

@@ -113,6 +113,12 @@ class Scribe:
         """Keep any event."""
         self._opened().append([event])
 
+    def keep_signed(self, event: Event) -> None:
+        """Keep an event that allows something that nobody can take back. Raises where it cannot be signed."""
+        segment = self._opened()
+        segment.append([self._identified(event)])
+        self._write_note(segment)
+
     def dangling(self, resource: str) -> tuple[Unanswered, ...]:
         shown = self.clean(resource)
         return tuple(one for one in self.unanswered() if one.resource == shown)

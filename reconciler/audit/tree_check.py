@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ..core.errors import ReconcilerError
-from .archive import PRUNE
 from .chain import Fault, Looked, difference, look
 from .head import Head, Listed
 from .log import Log, leaves_of
 from .merkle import Frontier
 from .note import NoteError
+from .pruned import joined, pruned_by
 from .reading import whole_lines
 from .segment import SUFFIX
 from .verdict import Anchor, Known, Verdict
@@ -31,8 +31,7 @@ class TreeCheck:
         self._book = book
         self._sound = True  # whether the tree is that of the checkpoints so far
         self._wanted: dict[int, list[tuple[str, bytes]]] = {}  # size -> who says that the root there is which
-        self._dropped: dict[str, Listed] = {}  # segments whose lines were archived, as a mark says
-        self.pruned: set[str] = set()  # and as the log says
+        self._missing: list[Listed] = []  # segments whose lines are gone, with hashes that a checkpoint is over
 
     def expect(self, head: Head, anchors: Sequence[Anchor]) -> None:
         """Note what the log must contain, since somebody has seen it."""
@@ -89,14 +88,19 @@ class TreeCheck:
         self.verdict.size = self.tree.size
 
     def close(self) -> None:
-        """Hold marks of archived segments against what the log says of them."""
-        for id, listed in self._dropped.items():
-            if id not in self.pruned:
-                self.verdict.fail(
-                    "deleted", "its lines are gone and said to be archived, but no event in the log says so", listed.begin, id
-                )
-        if self._dropped:
-            self.verdict.notes.append(f"{len(self._dropped)} segments are archived: their hashes were checked, and not their lines")
+        """Hold segments whose lines are gone against what the log says was archived."""
+        said = self.verdict.pruned = joined(self.verdict.pruned)
+        for listed in self._missing:
+            if not any(one.holds(listed.begin, listed.end - 1) for one in said):
+                self._deleted(listed)
+        if self._missing:
+            self.verdict.notes += [f"{one}: their hashes were checked, and not their lines" for one in said]
+
+    def _deleted(self, listed: Listed) -> None:
+        what = f"its lines are gone: entries {listed.begin:,} to {listed.end - 1:,}"
+        marked = quiet(lambda: self._book.is_archived(listed.id) or None)
+        untrue = ", and said to be archived, but no event in the log says so" if marked else ""
+        self.verdict.fail("deleted", what + untrue, listed.begin, listed.id)
 
     def _compare(self, size: int) -> None:
         for where, root in self._wanted.pop(size, ()):
@@ -109,7 +113,7 @@ class TreeCheck:
         """The hashes that a segment had when it was committed, where that can be known; else those that it has."""
         kept = quiet(lambda: self._book.leaves(listed.id))
         vouched = kept is not None and self._is_vouched(kept, listed)
-        content = self._content(listed)
+        content = self._content(listed, vouched=vouched)
         if content is None:
             return kept or ()
         lines, torn = whole_lines(content)
@@ -133,18 +137,17 @@ class TreeCheck:
             return False
         return self._sound and (checkpoint.size, checkpoint.root) == (tree.size, tree.root())
 
-    def _content(self, listed: Listed) -> bytes | None:
+    def _content(self, listed: Listed, *, vouched: bool) -> bytes | None:
         try:
             content = self._book.content(listed.id)
             mine = self._book.own_copy(listed.id) if self._book.shipped else None
-            archived = content is None and self._book.is_archived(listed.id)
         except ReconcilerError as error:
             self.verdict.fail("damaged", str(error), listed.begin, listed.id)
             return None
-        if archived:
-            self._dropped[listed.id] = listed
+        if content is None and vouched:
+            self._missing.append(listed)  # whether it was archived, a later line says
         elif content is None:
-            self.verdict.fail("deleted", f"its lines are gone: entries {listed.begin:,} to {listed.end - 1:,}", listed.begin, listed.id)
+            self._deleted(listed)
         if content is not None and mine is not None and mine != content:
             fault = difference(leaves_of(whole_lines(mine)[0]), leaves_of(whole_lines(content)[0])) or Fault(0, "", "it was cut")
             self.verdict.fail(
@@ -161,8 +164,7 @@ class TreeCheck:
         verdict.newest = str(looked.found[-1].get("ts", "")) if looked.found else verdict.newest
         verdict.notes += [f"{listed.id}: {gap}; its writer says that the machine slept" for gap in looked.gaps]
         for number, entry in enumerate(looked.found):
-            if entry.get("action") == PRUNE:
-                self.pruned.add(str(entry.get("resource")))
+            verdict.pruned += filter(None, [pruned_by(entry)])
             if entry.get("type") == "recovery" and entry.get("code") not in HARMLESS:
                 what = f"{entry.get('resource')} was found tampered with before it was committed: {entry.get('code')}, {entry.get('phase')}"
                 self.verdict.fail("set aside", what, listed.begin + number, listed.id)

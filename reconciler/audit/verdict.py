@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..core.errors import ReconcilerError
 from .head import Unanswered
 from .note import Checkpoint
+from .pruned import Pruned
 
 
 class Finding(NamedTuple):
@@ -68,6 +69,8 @@ class Verdict:
     """How many entries the anchors cover; 0 where there are none."""
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    pruned: list[Pruned] = field(default_factory=list)
+    """What the lines that were read say was archived."""
     unseen: list[str] = field(default_factory=list)
     """What could have been done without being seen here."""
     unanswered: Mapping[str, Unanswered] = field(default_factory=dict)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from ..core.errors import ReconcilerError
 from . import head as heads
-from .archive import PRUNE
 from .chain import look
 from .log import Log, leaves_of
+from .pruned import pruned_by
 from .reading import answered, whole_lines
 from .recovery import note_fault, note_of
 from .segment import SUFFIX
@@ -79,7 +79,7 @@ def _open_segments(book: Log, check: TreeCheck) -> None:
         verdict.uncommitted += len(lines)
         verdict.newest = max(verdict.newest, str(looked.found[-1].get("ts", "")) if looked.found else "")
         verdict.unanswered = answered(verdict.unanswered, iter(looked.found if fault is None else ()))
-        check.pruned.update(str(entry.get("resource")) for entry in looked.found if entry.get("action") == PRUNE)
+        verdict.pruned += filter(None, map(pruned_by, looked.found))
         if fault is not None:
             verdict.fail(fault.sort, fault.what, where=f"open/{path.name} line {fault.number + 1}")
         if torn:

@@ -123,22 +123,23 @@ def anchor(settings: Settings, check: str | None, anchors: Path | None) -> None:
 
 @audit.command()
 @click.option("--older-than", required=True, metavar="DURATION", help="Segments that ended so long ago: 7y, 90d.")
-@click.option("--to", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="The archive's folder.")
+@click.option("--to", "place", required=True, metavar="PLACE", help="The archive: s3:BUCKET/PREFIX, or a folder.")
 @click.option("--keep", is_flag=True, help="Only copy; drop nothing here.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def archive(settings: Settings, older_than: str, folder: Path, keep: bool, yes: bool) -> None:
+def archive(settings: Settings, older_than: str, place: str, keep: bool, yes: bool) -> None:
     """Copy old segments to an archive, then drop their lines here. Hashes and checkpoints stay: the log still verifies."""
     from reconciler.cli.running import ask_or_yes
-    from reconciler.wiring.evidence import opened_book
+    from reconciler.wiring.evidence import archive_place, opened_book
 
     ask_or_yes(yes or keep)
+    to = archive_place(place)
     with opened_book(settings, "apply") as book:
         ripe = book.ripe(older_than)
         if ripe and not (yes or keep):
             click.confirm(f"Archive and drop {sum(one.lines for one in ripe):,} entries of {len(ripe):,} segments?", abort=True)
-        book.archive(ripe, folder, keep=keep)
-    click.echo(f"{sum(one.lines for one in ripe):,} entries of {len(ripe):,} segments are in {folder}{', and here too' if keep else ''}.")
+        book.archive(ripe, to, keep=keep)
+    click.echo(f"{sum(one.lines for one in ripe):,} entries of {len(ripe):,} segments are in {place}{', and here too' if keep else ''}.")
 
 
 @audit.command()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconciler.audit.archive import archivable, archive, drop
+from reconciler.audit.archive import archivable, archive, prune
 from reconciler.audit.event import moment
 from reconciler.audit.head import Listed
 from reconciler.audit.log import Log
@@ -21,11 +21,13 @@ from reconciler.audit.search import Row, Wanted, raw_lines, search
 from reconciler.audit.verdict import Anchor, Known, Verdict, read_known
 from reconciler.audit.verify import verify
 from reconciler.core.errors import BackendError, Refused, Usage
+from reconciler.core.keeping import ArchivePlace
 from reconciler.core.values import parse_duration
 from reconciler.desired.environments import Environment, read_environment
 from reconciler.desired.git import Repository
 from reconciler.dev.state import ensure_state_folder
 from reconciler.ledger.file import FileShelf
+from reconciler.ledger.shelf import Shelf
 from reconciler.settings import Settings
 
 from .auditing import book_of, declared_keys, recording
@@ -138,15 +140,43 @@ class Opened:
         """Segments that ended longer ago than that."""
         return list(archivable(self.book, moment(time.time() - parse_duration(age))))
 
-    def archive(self, segments: Sequence[Listed], folder: Path, *, keep: bool) -> None:
-        """Copy segments into a folder, and drop their lines here unless they are kept."""
-        place = FileShelf(folder)
-        archived = [archive(self.book, one, place) for one in segments]
-        if keep or not archived:
+    def archive(self, segments: Sequence[Listed], to: ArchivePlace, *, keep: bool) -> None:
+        """Copy segments to an archive, and drop their lines here unless they are kept. Raises Refused where the log does not verify."""
+        if not segments:
             return
-        with recording(self.settings, self.clients, "audit.archive") as scribe:
-            for one in archived:
-                drop(self.book, one, str(folder), scribe.keep)
+        verdict = self.verified()
+        if not verdict.ok:
+            # Whatever somebody did to it can be told only while all of it is here.
+            raise Refused(f"the audit log does not verify, so nothing of it is archived: {verdict.findings[0]} (reconcile audit verify)")
+        place = shelf_of_archive(self.settings, self.clients, to)
+        archived = [archive(self.book, one, place) for one in segments]
+        if not keep:
+            with recording(self.settings, self.clients, "audit.archive") as scribe:
+                prune(self.book, archived, named(to), verdict.pruned, scribe.keep_signed)
+
+
+def shelf_of_archive(settings: Settings, clients: ClientPool, to: ArchivePlace) -> Shelf:
+    """A bucket or a folder that takes archives. Nothing is sent yet."""
+    if to.file:
+        return FileShelf(settings.repo / to.file)
+    from reconciler.ledger.s3 import S3Shelf
+
+    bucket, _, prefix = to.s3.partition("/")
+    return S3Shelf(clients.aws(to.aws, gated=False), bucket, prefix)
+
+
+def named(to: ArchivePlace) -> str:
+    """A place as events about it name it."""
+    return f"s3:{to.s3}" if to.s3 else f"file:{to.file}"
+
+
+def archive_place(text: str) -> ArchivePlace:
+    """`s3:BUCKET/PREFIX`, or a folder, relative to where the command was typed. Raises Usage."""
+    scheme, _, rest = text.partition(":")
+    try:
+        return ArchivePlace(s3=rest) if scheme == "s3" else ArchivePlace(file=str(Path(text).absolute()))
+    except ValueError:
+        raise Usage(f"{text!r} is no place for an archive (write s3:BUCKET/PREFIX, or a folder)") from None
 
 
 @contextmanager

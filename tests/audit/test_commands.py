@@ -13,8 +13,10 @@ import pytest
 
 from reconciler.audit.note import read_vkey
 from reconciler.audit.proof import check_inclusion
+from reconciler.backends.aws.client import AwsClient
 from reconciler.backends.hsm import Hsm
 from reconciler.backends.vault.client import VaultClient
+from reconciler.ledger.s3 import S3Shelf
 from tests.audit.desk import rewrite
 from tests.cli.site import Ran, Site
 
@@ -279,6 +281,37 @@ def test_archived_segments_are_gone_here_and_the_log_still_verifies(site: Site, 
     found = verdict(site)
     assert found["ok"], found
     assert any("archived" in note for note in found["notes"])
+
+
+def test_archives_may_be_in_a_bucket(site: Site, moto: str, aws: AwsClient) -> None:
+    site.environ["AWS_ENDPOINT_URL"] = moto
+    aws.change("s3", "create_bucket", Bucket="archive")
+    declare(site, environment="aws: {primary: {region: us-east-1}}\n")
+    site.apply()
+    time.sleep(1.1)
+    ran = audit(site, "archive", "--older-than", "1s", "--to", "s3:archive/genesis", "--yes")
+    assert ran.code == 0, ran.err
+    assert "9 entries of 1 segments are in s3:archive/genesis" in ran.out
+    assert [b"audit.prune" in path.read_bytes() for path in segments(site)] == [True], "what is left is the event about it"
+    there = [key for key in S3Shelf(aws, "archive", "genesis").keys("") if key.endswith(".jsonl")]
+    assert len(there) == 1
+    said = audit(site, "verify")
+    assert said.code == 0
+    assert "entries 0 to 8 are in s3:archive/genesis since 20" in said.out
+    assert audit(site, "archive", "--older-than", "1s", "--to", "s3:Archive", "--yes").code == 2
+
+
+def test_a_log_that_does_not_verify_is_not_archived(site: Site, tmp_path: Path) -> None:
+    declare(site)
+    site.apply()
+    time.sleep(1.1)
+    path = segments(site)[0]
+    rewrite(path, lambda lines: [*lines[:4], lines[4].replace(b"vault.policy/p", b"vault.policy/q"), *lines[5:]])
+    ran = audit(site, "archive", "--older-than", "1s", "--to", str(tmp_path / "archive"), "--yes")
+    assert ran.code == 4
+    assert "entry 4" in ran.err
+    assert path.exists()
+    assert not (tmp_path / "archive").exists()
 
 
 def test_a_person_is_forgotten_and_the_log_stays_as_it_is(site: Site) -> None:

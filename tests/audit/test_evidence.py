@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.audit.archive import archivable, archive, drop
 from reconciler.audit.note import NoteError, read_checkpoint, read_note, signed
 from reconciler.audit.proof import check_growth, check_inclusion, prove, prove_growth
 from reconciler.audit.search import Wanted, raw_lines, search
 from reconciler.audit.verdict import Known, read_known
-from reconciler.backends.aws.client import AwsClient
 from reconciler.core.errors import Missing, ReconcilerError, Refused
-from reconciler.ledger.file import FileShelf
-from reconciler.ledger.s3 import S3Shelf
-from reconciler.ledger.shelf import Shelf
 from tests.audit.desk import Desk, pen, rewrite
 
 few = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -186,57 +180,3 @@ def test_what_was_verified_before_counts_only_as_far_as_it_was_signed(desk: Desk
 def test_what_was_verified_before_is_read_as_it_was_written_or_not_at_all() -> None:
     with pytest.raises(ReconcilerError, match="verify in full"):
         read_known("{}")
-
-
-# Archives.
-
-
-@pytest.fixture(params=["folder", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
-    if request.param == "folder":
-        return FileShelf(tmp_path / "archive")
-    aws: AwsClient = request.getfixturevalue("aws")
-    aws.change("s3", "create_bucket", Bucket="archive")
-    return S3Shelf(aws, "archive", "audit")
-
-
-@pytest.mark.parametrize("shipped", [False, True])
-def test_archived_segments_are_dropped_and_the_log_still_verifies(tmp_path: Path, place: Shelf, shipped: bool) -> None:
-    desk = Desk(tmp_path / "audit", place=tmp_path / "ledger" if shipped else None)
-    for number in range(3):
-        desk.run(4, first=10 * number)
-    before = desk.lines()
-    ripe = list(archivable(desk.book, "2027-01-15T08:01:30", lambda listed: listed.begin == 0))
-    assert [one.begin for one in ripe] == [9], "the first is held, the last is too young"
-    with desk.scribe() as scribe:
-        for listed in ripe:
-            drop(desk.book, archive(desk.book, listed, place), "the archive", scribe.keep)
-    assert desk.lines()[:18] == before[:9] + before[18:]
-    kept = place.get(f"{ripe[0].id}.jsonl")
-    assert kept is not None
-    assert kept.content.splitlines() == before[9:18]
-    verdict = desk.verdict()
-    assert verdict.ok, verdict
-    assert any("archived" in note for note in verdict.notes)
-    assert list(archivable(desk.book, "2027-01-15T08:01:30", lambda listed: listed.begin == 0)) == []
-    pruned = [json.loads(line) for line in desk.lines() if b"audit.prune" in line]
-    assert [(one["resource"], one["phase"]) for one in pruned] == [(ripe[0].id, "entries 9-17")]
-    assert prove(desk.book, 3)
-    with pytest.raises(ReconcilerError, match="archived"):
-        prove(desk.book, 10)
-
-
-def test_lines_that_were_deleted_and_marked_as_archived_are_found(desk: Desk) -> None:
-    path = desk.segments()[1]
-    path.unlink()
-    FileShelf(desk.folder).add(f"archived/{path.stem}", b"{}")
-    (finding,) = desk.verdict().findings
-    assert (finding.sort, finding.entry) == ("deleted", 9)
-    assert "no event" in finding.what
-
-
-def test_what_was_tampered_with_is_not_archived(desk: Desk, tmp_path: Path) -> None:
-    rewrite(desk.segments()[0], lambda lines: lines[:-1])
-    with pytest.raises(ReconcilerError, match="not what was recorded"):
-        archive(desk.book, desk.book.segments()[0], FileShelf(tmp_path / "archive"))
-    assert not (tmp_path / "archive").exists()
