@@ -29,19 +29,25 @@ def audit() -> None:
 @audit.command()
 @click.option("--incremental", is_flag=True, help="Read only what came since the last verification on this machine.")
 @click.option("--max-age", default="", metavar="DURATION", help="Fail where nothing was recorded for so long.")
+@click.option("--completeness", is_flag=True, help="Hold the stores against the log too, as `reconcile audit complete` does.")
 @anchors
 @output
 @click.pass_obj
-def verify(settings: Settings, incremental: bool, max_age: str, anchors: Path | None, output: str) -> None:
+def verify(settings: Settings, incremental: bool, max_age: str, completeness: bool, anchors: Path | None, output: str) -> None:
     """Verify the log: lines, chain, tree, checkpoints, anchor. Exits 1 and names the first bad line where it is not what it was."""
     from reconciler.cli.output import say, say_json
     from reconciler.report.audit_log import verdict_text
+    from reconciler.report.completeness import completeness_text
+    from reconciler.wiring.completeness import completeness_json
     from reconciler.wiring.evidence import opened_book, verdict_json
 
     with opened_book(settings) as book:
         found = verdict_json(book.name, book.verified(incremental=incremental, anchors=anchors, max_age=max_age))
-    say_json(found) if output == "json" else say(verdict_text(found), settings)
-    sys.exit(0 if found["ok"] else 1)
+    if completeness:
+        found["completeness"] = completeness_json(settings)
+    text = "\n\n".join([verdict_text(found), *([completeness_text(found["completeness"])] if completeness else [])])
+    say_json(found) if output == "json" else say(text, settings)
+    sys.exit(0 if found["ok"] and found.get("completeness", found)["ok"] else 1)
 
 
 @audit.command()

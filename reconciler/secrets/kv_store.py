@@ -55,12 +55,20 @@ class KvStore:
         folder = prefix[: prefix.rfind("/") + 1]
         if folder and not is_path(folder[:-1]):
             return ()
+        return tuple(sorted(path for path, readable in self._all(folder).items() if readable and path.startswith(prefix)))
+
+    def paths(self) -> Iterator[str]:
+        """Every path that has versions, readable or deleted."""
+        yield from sorted(self._all(""))
+
+    def _all(self, folder: str) -> dict[str, bool]:
+        """Every path below a folder, and whether it can be read."""
         live = self._scanned(folder)
         if live is None:
             live = dict(self._read_all(self._below(folder)))
         if not live:
             self._answers()
-        return tuple(sorted(path for path, readable in live.items() if readable and path.startswith(prefix)))
+        return live
 
     def _scanned(self, folder: str) -> dict[str, bool] | None:
         """Which paths below a folder can be read, by one request; None where the server or the login cannot do that."""

@@ -10,7 +10,7 @@ from reconciler.core.errors import BackendError
 from reconciler.core.rotated import Ended, RotationReport
 from reconciler.core.run import RunRecord
 from reconciler.rotation.rotate import TROUBLE
-from reconciler.rotation.state import Phase
+from reconciler.rotation.state import FOLDER, Phase
 from reconciler.settings import Settings
 
 from . import opened_for_ledger
@@ -41,7 +41,7 @@ def _ended(rows: Iterable[Row]) -> Mapping[str, Ended]:
     for row in rows:
         if row.type != "intent" or row.outcome != "applied" or not row.rid:
             continue
-        one, phase = (row.resource, row.rid), row.about.get("phase")
+        one, phase = (row.resource.removeprefix(FOLDER), row.rid), row.about.get("phase")
         if phase in TROUBLE:
             bad.add(one)
         elif row.action == "rotation.promote" or phase in _READ:

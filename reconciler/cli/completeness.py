@@ -1,0 +1,31 @@
+"""audit complete: the stores, held against the audit log."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from reconciler.cli.audit import audit
+from reconciler.settings import Settings
+
+
+@audit.command()
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_obj
+def complete(settings: Settings, output: str) -> None:
+    """Hold every version in every declared store against the log: one applied outcome each, and back.
+
+    What no outcome names was written past the reconciler. Exits 1 where anything does not fit, or could not be read.
+    That the log itself is what was recorded is for `reconcile audit verify` to say.
+    """
+    from reconciler.cli.output import say, say_json
+    from reconciler.report.completeness import completeness_text
+    from reconciler.wiring.completeness import completeness_json
+
+    found = completeness_json(settings)
+    say_json(found) if output == "json" else say(completeness_text(found), settings)
+    sys.exit(0 if found["ok"] else 1)
+
+
+COMMANDS = ()
