@@ -63,9 +63,9 @@ def secret(context: click.Context) -> None:
 def get(settings: Settings, path: str, key: str | None, version: str, show: bool, store: str, consumer: str, output: str) -> None:
     """Print a secret: a single value as it is, a map with -o json. On a terminal it asks first."""
     from reconciler.cli.secret_values import print_secret
-    from reconciler.wiring.stores import secret_client
+    from reconciler.wiring.stores import heeding_client
 
-    with secret_client(settings) as client:
+    with heeding_client(settings, path) as client:
         found = client.get(path, consumer=consumer, store=store, version=version)
     print_secret(path, found, key, show, output)
 
@@ -88,7 +88,7 @@ def put(settings: Settings, path: str, pairs: tuple[str, ...], cas: str | None, 
     from reconciler.wiring.secret_changes import changing_client
 
     value = value_from(pairs)
-    with changing_client(settings) as client:
+    with changing_client(settings, path) as client:
         version = client.put(path, value, "" if cas == "0" else cas, store=store)
         where = client.written(store)
     written = {"path": path, "version": version, "store": where[0]}
@@ -123,9 +123,9 @@ def versions(settings: Settings, path: str, store: str, output: str) -> None:
     """List the versions of a secret, newest first, in the first store that has it."""
     from reconciler.cli.output import say, say_json
     from reconciler.report.secrets import versions_text
-    from reconciler.wiring.stores import secret_client
+    from reconciler.wiring.stores import heeding_client
 
-    with secret_client(settings) as client:
+    with heeding_client(settings, path) as client:
         found = client.versions(path, store=store)
     rows: list[dict[str, Any]] = [
         {"version": one.id, "made": one.made, "readable": one.readable, "labels": list(one.labels), "store": found.store}
@@ -147,7 +147,7 @@ def delete(settings: Settings, path: str, version: str | None, yes: bool, store:
     from reconciler.wiring.stores import removal
 
     ask_or_yes(yes)
-    with changing_client(settings) as client:
+    with changing_client(settings, path) as client:
         found = removal(client, path, version or "", store)
         if yes or click.confirm(found.question, default=False):
             found.carry_out()
@@ -190,11 +190,11 @@ def exec_(context: click.Context, secrets: tuple[str, ...], command: Sequence[st
     reconcile secret exec PGPASSWORD=db/orders#password -- psql orders
     """
     from reconciler.cli.secret_values import run_with, variables_of, wanted
-    from reconciler.wiring.stores import secret_client
+    from reconciler.wiring.stores import heeding_client
 
     settings: Settings = context.obj
     asked = [wanted(one) for one in secrets]
-    with secret_client(settings) as client:
+    with heeding_client(settings, *(one.path for one in asked)) as client:
         found = {one.path: client.get(one.path, consumer=consumer, store=store) for one in asked}
     run_with(settings.environ, variables_of(asked, found), command, context.meta[CORE])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -26,6 +27,8 @@ from reconciler.rotation.turns import rotate_all
 
 from .rotation import Rotation, opened_for_rotation
 from .session import Session
+
+log = logging.getLogger(__name__)
 
 EVERYTHING = ("current", "pending", "previous")
 LONGEST_NAP = 1.0  # seconds between looks at whether somebody pressed Ctrl-C
@@ -64,8 +67,13 @@ def rotated(rotation: Rotation, wanted: Wanted, tell: Callable[[str], None]) -> 
             told=lambda progress: tell(_line(progress)),
         )
         if wanted.path:
-            return Run([rotate_one(rotation.job(wanted.path), orders)], stopping())
-        return Run(rotate_all(rotation.jobs, rotation.caps, orders, force=wanted.force), stopping())
+            run = Run([rotate_one(rotation.job(wanted.path), orders)], stopping())
+        else:
+            run = Run(rotate_all(rotation.jobs, rotation.caps, orders, force=wanted.force), stopping())
+    for one in run.done:
+        if why := rotation.carry(rotation.job(one.path)):
+            log.warning("%s", why)
+    return run
 
 
 def asked(rotation: Rotation, wanted: Wanted) -> Asked | None:

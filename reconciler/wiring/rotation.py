@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.audit.journal import Recorder
 from reconciler.audit.redaction import Masks
-from reconciler.core.errors import BackendError, Denied, Missing, Usage
+from reconciler.core.errors import BackendError, Denied, Missing, ReconcilerError, Usage
 from reconciler.core.resource import Resource, fingerprint
 from reconciler.core.secret import FORBIDDEN_ENV, Secret
 from reconciler.desired.environments import Environment, RotationSettings
@@ -39,11 +39,13 @@ from reconciler.settings import Settings
 
 from .auditing import recording
 from .connect import Parts, connected
+from .migrating import course_in_force
 from .session import actor
 from .stores import store_of
 
 if TYPE_CHECKING:
     from reconciler.desired.load import Desired
+    from reconciler.migration.routed import Course
     from reconciler.secrets.store import SecretStore
 
 _NAMED = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
@@ -63,6 +65,8 @@ class Rotation:
     actor: str
     closed: Callable[[], str] = str
     """Why nothing may be rotated but what leaked; empty: it may."""
+    carry: Callable[[Job], str] = lambda _job: ""
+    """Have a migration that is in force copy a secret; why that could not be done."""
 
     def job(self, path: str) -> Job:
         """One declared secret. Raises Usage."""
@@ -86,19 +90,43 @@ def opened_for_rotation(settings: Settings, *, commit: str = "HEAD", administrat
         parts.gates.open(lambda _seconds: None)
         masks = Masks()
         with recording(settings, parts.clients, "rotate", commit=tree.commit, rid=parts.run, masks=masks, guarded=True) as recorder:
-            yield rotation_of(settings, desired, parts, tree.commit, recorder, masks)
+            course = partial(course_in_force, settings, desired.environment, parts.clients, recorder, masks)
+            yield rotation_of(settings, desired, parts, tree.commit, recorder, masks, course)
 
 
-def rotation_of(settings: Settings, desired: Desired, parts: Parts, commit: str, recorder: Recorder, masks: Masks) -> Rotation:
-    """The rotations that a desired state asks for. What they do is told to the recorder; `masks` are told every value."""
+def rotation_of(
+    settings: Settings,
+    desired: Desired,
+    parts: Parts,
+    commit: str,
+    recorder: Recorder,
+    masks: Masks,
+    course: Callable[[], Course | None] = lambda: None,
+) -> Rotation:
+    """The rotations that a desired state asks for. What they do is told to the recorder; `masks` are told every value.
+
+    `course`: of the migration that is in force when it is called.
+    """
     environment = desired.environment
     who = actor(settings.environ)
-    makes = _Maker(settings, environment, parts, recorder, commit, masks)
+    makes = _Maker(settings, environment, parts, recorder, commit, masks, course)
     policies = {address.name: one.spec for address, one in desired.resources.items() if address.kind == "rotation_policy"}
     declared = sorted((one for address, one in desired.resources.items() if address.kind == "secret"), key=lambda one: one.address.name)
     jobs = tuple(makes.job(one, policies) for one in declared)
     caps = Caps(**environment.rotation.caps.model_dump())
-    return Rotation(jobs, caps, makes.rotation, environment.project, environment.name, who, partial(_closed, parts))
+    carry = partial(_carry, course)
+    return Rotation(jobs, caps, makes.rotation, environment.project, environment.name, who, partial(_closed, parts), carry)
+
+
+def _carry(course: Callable[[], Course | None], job: Job) -> str:
+    """Copy what was rotated to where a migration takes it; return why that could not be done."""
+    try:
+        found = course()
+        if found and found.record.leader == job.store.name and found.record.covers(job.path):
+            found.carry(job.path)
+    except ReconcilerError as error:
+        return str(error)
+    return ""
 
 
 def _closed(parts: Parts) -> str:
@@ -111,8 +139,18 @@ def _closed(parts: Parts) -> str:
 class _Maker:
     """Makes the jobs of one environment."""
 
-    def __init__(self, settings: Settings, environment: Environment, parts: Parts, recorder: Recorder, commit: str, masks: Masks) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Environment,
+        parts: Parts,
+        recorder: Recorder,
+        commit: str,
+        masks: Masks,
+        course: Callable[[], Course | None],
+    ) -> None:
         self._environment = environment
+        self._course = course
         self._parts = parts
         self._recorder = recorder
         self._masks = masks
@@ -141,7 +179,7 @@ class _Maker:
             schedule_of(path, spec, policy, self.rotation),
             time.time,
             copies=tuple(self._copies(store)),
-            foreign=lambda: _foreign(store, path),
+            foreign=lambda: _foreign(store, path) or self._left(store, path),
             auto=self.rotation.auto and bool(spec.rotation or spec.generate),
             policy_hash=hashlib.sha256(f"{fingerprint(spec)} {fingerprint(policy)}".encode()).hexdigest()[:16],
             commit=self._commit,
@@ -157,6 +195,11 @@ class _Maker:
                 )
             self._stores[name] = store_of(self._settings, self._environment, self._parts.clients, name or known[0])
         return self._stores[name]
+
+    def _left(self, store: SecretStore, path: str) -> str:
+        """Why a migration takes no new value there: rotations write the store itself."""
+        course = self._course()
+        return course.refusal(store.name, path).removeprefix(f"{path}: ") if course else ""
 
     def _copies(self, main: SecretStore) -> Iterator[SecretStore]:
         """The other stores, where the client writes to all of them too."""

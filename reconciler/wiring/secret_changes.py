@@ -15,19 +15,23 @@ from reconciler.settings import Settings
 
 from .auditing import recording
 from .clients import ClientPool
+from .migrating import course_in_force, leading_first, routed
 from .stores import environment_on_disk, pool, store_of
 
 R = TypeVar("R")
 
 
 @contextmanager
-def changing_client(settings: Settings) -> Iterator[SecretClient]:
-    """The client of the declared stores, for commands that write."""
+def changing_client(settings: Settings, path: str) -> Iterator[SecretClient]:
+    """The client of the declared stores, for a command that writes a secret."""
     masks = Masks()
     with _recorded(settings, masks) as (recorder, clients):
-        declared = clients.environment.stores
-        stores = [RecordedStore(store_of(settings, clients.environment, clients, name), recorder, masks) for name in declared.reading]
-        with SecretClient(stores, write=declared.write, cache=declared.cache) as client:
+        environment, declared = clients.environment, clients.environment.stores
+        course = course_in_force(settings, environment, clients, recorder, masks)
+        names = leading_first(declared.reading, course and course.record, path)
+        stores = [routed(RecordedStore(store_of(settings, environment, clients, name), recorder, masks), course) for name in names]
+        # A migration writes to both of its stores itself.
+        with SecretClient(stores, write="primary" if course else declared.write, cache=declared.cache) as client:
             yield client
 
 

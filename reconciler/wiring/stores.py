@@ -41,10 +41,20 @@ def secret_client(settings: Settings) -> SecretClient:
     return secret_client_of(settings, environment_on_disk(settings))
 
 
-def secret_client_of(settings: Settings, environment: Environment) -> SecretClient:
+def heeding_client(settings: Settings, *paths: str) -> SecretClient:
+    """The same, which asks first the store that a migration lets decide. For commands: services know the file, and no ledger."""
+    from .migrating import order_in_force
+
+    environment = environment_on_disk(settings)
+    return secret_client_of(settings, environment, order=lambda clients: order_in_force(settings, environment, clients, paths))
+
+
+def secret_client_of(
+    settings: Settings, environment: Environment, *, order: Callable[[ClientPool], Sequence[str]] | None = None
+) -> SecretClient:
     """The same for an environment that was read already."""
     clients = pool(settings, environment)
-    named = {name: store_of(settings, environment, clients, name) for name in environment.stores.reading}
+    named = {name: store_of(settings, environment, clients, name) for name in (order(clients) if order else environment.stores.reading)}
     given = environment.stores
     return SecretClient(list(named.values()), write=given.write, cache=given.cache, close=clients.close)
 

@@ -1,0 +1,135 @@
+"""A store as those see it who write while a migration is in force: what is moved is copied after each write, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from ..core.errors import ReconcilerError, Refused
+from ..secrets.dual import PartlyWritten
+from ..secrets.store import Held, SecretStore, Version
+from .follow import Crossing, follow, told
+from .record import Record
+
+
+class Course(NamedTuple):
+    """A migration as one command found it. `crossing`: of a record, as it leads; `again`: the record as it is now."""
+
+    record: Record
+    crossing: Crossing
+    turned: Crossing
+    again: Callable[[], Record | None]
+
+    def refusal(self, store: str, path: str) -> str:
+        """Why a store takes no write of a path; empty: it does."""
+        record = self.record
+        if store not in record[:2] or not record.covers(path):
+            return ""
+        if record.phase in ("closing", "returning"):
+            return f"{path}: {record} is just switching over (try again in a moment; if it was cut off: reconcile migrate status)"
+        if store == record.leader:
+            return ""
+        if record.phase == "cutover":
+            return f"{path}: {store} is read-only since the cutover to {record.leader} (write to {record.leader}; reconcile migrate abort)"
+        if self.crossing.leader.look(path).slots:
+            return f"{path}: {store} is a copy of {record.leader} while {record} is in force (write to {record.leader})"
+        return ""
+
+    def carry(self, path: str) -> None:
+        """Copy what was just written. Raises PartlyWritten."""
+        crossing = self._crossing()
+        if crossing is None:
+            return
+        try:
+            follow(crossing, path)
+        except ReconcilerError as error:
+            leader, follower = crossing.leader.store.name, crossing.follower.store.name
+            why = str(error).removeprefix(f"{path}: ")
+            raise PartlyWritten(
+                f"{path}: is as it should be in {leader}, and not in {follower}: {why} (do the same again, or: reconcile migrate start)",
+                path=path,
+            ) from None
+
+    def _crossing(self) -> Crossing | None:
+        """Which way what was written must go: to the store that decides from now on, whatever did when the command began."""
+        if self.record.phase == "dual":
+            return self.crossing
+        now = self.again()
+        return self.turned if now is not None and now.phase in ("returning", "aborted") else None
+
+
+class Routed(NamedTuple):
+    """One of a migration's two stores."""
+
+    store: SecretStore
+    course: Course
+
+    @property
+    def name(self) -> str:
+        return self.store.name
+
+    def check(self, path: str, value: Mapping[str, str]) -> None:
+        self.store.check(path, value)
+        if self._moves(path):
+            self.course.crossing.follower.store.check(path, value)
+
+    def get(self, path: str, version: str = "") -> Held | None:
+        return self.store.get(path, version)
+
+    def put(self, path: str, value: Mapping[str, str], expected: str | None = None) -> str:
+        self.check(path, value)
+        self._allowed(path)
+        for text in value.values():
+            self.course.crossing.learn(text)
+        made = self.store.put(path, value, expected)
+        self._carry(path)
+        return made
+
+    def delete(self, path: str) -> None:
+        self._allowed(path)
+        self.store.delete(path)
+        self._carry(path)
+
+    def destroy(self, path: str, version: str) -> None:
+        self._allowed(path)
+        if self._moves(path):
+            self._destroy_copy(path, version)
+        self.store.destroy(path, version)
+
+    def _destroy_copy(self, path: str, version: str) -> None:
+        """First: while the leader has it, the destroying can be done again."""
+        self.course.carry(path)
+        crossing = self.course.crossing
+        for pair in crossing.pairs.read(path).pairs:
+            if pair.leader == version:
+                told(crossing, "migrate.destroy", path, pair.follower, partial(crossing.follower.store.destroy, path, pair.follower))
+
+    def list(self, prefix: str = "") -> tuple[str, ...]:
+        return self.store.list(prefix)
+
+    def versions(self, path: str) -> tuple[Version, ...]:
+        return self.store.versions(path)
+
+    def metadata(self, path: str) -> Mapping[str, str]:
+        return self.store.metadata(path)
+
+    def annotate(self, path: str, metadata: Mapping[str, str]) -> None:
+        self._allowed(path)
+        self.store.annotate(path, metadata)
+        self._carry(path)
+
+    def probe(self) -> str:
+        return self.store.probe()
+
+    def _allowed(self, path: str) -> None:
+        if why := self.course.refusal(self.name, path):
+            raise Refused(why)
+
+    def _moves(self, path: str) -> bool:
+        record = self.course.record
+        return record.phase == "dual" and self.name == record.source and record.covers(path)
+
+    def _carry(self, path: str) -> None:
+        if self.name == self.course.record.leader and self.course.record.covers(path):
+            self.course.carry(path)

@@ -1,0 +1,104 @@
+"""A desk over two stores of files, with a recorder that remembers; and the environment of a repository with three stores."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.audit.head import Unanswered
+from reconciler.ledger.file import FileShelf
+from reconciler.migration.desk import Desk
+from reconciler.migration.record import Record, read_record
+from reconciler.migration.routed import Course, Routed
+from reconciler.migration.sides import FileSide
+from reconciler.secrets.file_store import FileStore
+from tests.cli.site import Site
+from tests.secrets.files import QuickSlot
+
+ENVIRONMENT = """\
+project: genesis
+vault: {{primary: {{}}}}
+aws: {{primary: {{region: us-east-1}}}}
+stores:
+  vault: {{mount: genesis}}
+  aws: {{prefix: genesis/}}
+  files: {{path: .secrets, slots: [{{passphrase: {{from: env:STORE_PASSPHRASE}}, kdf: pbkdf2}}]}}
+  order: [{order}]
+  write: {write}
+"""
+
+
+def declare(site: Site, order: str = "files, vault, aws", write: str = "primary") -> None:
+    site.write("desired-state/environments/dev.yaml", ENVIRONMENT.format(order=order, write=write))
+
+
+WANTED = Record("old", "new", "dual")
+
+
+@dataclass
+class Recorded:
+    """Remembers what it is told, as (action or outcome, fields)."""
+
+    told: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def intent(self, action: str, resource: str, **fields: str) -> str:
+        with self.lock:
+            self.told.append((action, {"resource": resource, **fields}))
+            return str(len(self.told))
+
+    def outcome(self, id: str, outcome: str, **fields: str) -> None:
+        with self.lock:
+            self.told.append((outcome, {"cause": id, **fields}))
+
+    outcome_soon = outcome
+
+    def intents(self, wanted: Iterable[tuple[str, str, str]]) -> list[str]:
+        return [self.intent(action, resource, ver_from=version) for action, resource, version in wanted]
+
+    def decision(self, action: str, resource: str, **fields: str) -> None:
+        self.told.append((action, {"resource": resource, **fields}))
+
+    def dangling(self, resource: str) -> tuple[Unanswered, ...]:
+        return ()
+
+    def unanswered(self) -> Sequence[Unanswered]:
+        return ()
+
+    def clean(self, text: str) -> str:
+        return text
+
+
+class Stand:
+    """Two stores, `old` and `new`, and what is between them. Made anew on the same folder, it is another process's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.old, self.new = (FileStore(name, folder / name, [QuickSlot()]) for name in ("old", "new"))
+        self.sides = {"old": FileSide(self.old), "new": FileSide(self.new)}
+        self.recorder = Recorded()
+        self.shelf = FileShelf(folder / "ledger")
+        self.desk = Desk(
+            shelf=self.shelf,
+            side=lambda name: self.sides[name],
+            declared=("old", "new"),
+            recorder=self.recorder,
+            learn=lambda _text: None,
+            who="tester",
+            now=lambda: "2027-01-15T08:00:00Z",
+        )
+
+    def routed(self, name: str) -> Routed:
+        """A store as a command sees it that begins now."""
+        record = read_record(self.shelf)
+        assert record is not None
+        crossing, turned = self.desk.crossing(record), self.desk.crossing(record, turned=True)
+        return Routed(self.sides[name].store, Course(record, crossing, turned, lambda: read_record(self.shelf)))
+
+
+def history(store: FileStore, path: str) -> list[dict[str, str]]:
+    """The values that can be read, oldest first."""
+    held = [store.get(path, one.id) for one in reversed(store.versions(path))]
+    return [dict(one.value) for one in held if one]
