@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import httptools
@@ -17,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ..edge.blocked import Blocked, Observe, log_blocked
 from ..edge.networks import plain_address
 from .tls import tls_extension
+from .wire import Deadline, JoinedWrites
 
 HEAD_SECONDS = 5.0  # from the first byte of a request, or the connection, to the end of its headers
 BODY_SECONDS = 11.0  # from there to the end of its body: a second more than the edge has, which answers in words
@@ -55,6 +57,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream server makes no other
         super().connection_made(transport)
+        self.transport = self._answers = JoinedWrites(transport)
         extension = tls_extension(transport.get_extra_info("ssl_object"))
         self._extensions: dict[str, Any] = {} if extension is None else {"tls": extension}
         self._refused = 0
@@ -62,15 +65,14 @@ class EdgeProtocol(HttpToolsProtocol):
         self._stage = _BETWEEN
         self._beside = 0  # bytes of this stage that are no body
         self._begun = False  # the head may have begun in an earlier read, or a long one
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self.loop)
+        self._deadline.set(HEAD_SECONDS, partial(self._late, _LATE[_HEAD]))
         self._stalled: asyncio.TimerHandle | None = None
-        self._watched: tuple[int, _Stage] = (0, _BETWEEN)
-        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._deadline, self._stalled):
-            if timer is not None:
-                timer.cancel()
+        self._deadline.end()
+        if self._stalled is not None:
+            self._stalled.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -82,11 +84,10 @@ class EdgeProtocol(HttpToolsProtocol):
         super().data_received(data)
         if number != self._number or stage is not self._stage:
             self._beside = 0  # what of it belongs to the new stage is one read at most
+            self._watch()
         elif self._beside > MOST_HEAD_BYTES and not self._refused:
             # A header or trailer without end: the parser keeps it, and tells nobody.
             self._refuse(431)
-        if self._deadline is not None or self._stage is not _BETWEEN or self._waits():
-            self._watch()
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MOST_PIPELINED:
@@ -114,6 +115,18 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._stage = _BETWEEN
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, without its own timer for idle connections."""
+        self._answers.flush()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._stage is _BETWEEN:
+            self._watch()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -184,21 +197,17 @@ class EdgeProtocol(HttpToolsProtocol):
         self.observe(Blocked("protocol", status, reason, address))
 
     def _watch(self) -> None:
-        """Set the deadline of what is being waited for. It is absolute: more bytes of the same do not move it."""
-        stage = _HEAD if self._stage is _BETWEEN and self._waits() else self._stage
-        if (self._number, stage) == self._watched:
-            return
-        self._watched = (self._number, stage)
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-        if stage is not _BETWEEN and not self.transport.is_closing():
-            seconds = HEAD_SECONDS if stage is _HEAD else BODY_SECONDS
-            self._deadline = self.loop.call_later(seconds, self._late, _LATE[stage])
+        """Set the deadline of what is waited for since now. It is absolute: more bytes of the same do not move it."""
+        if self._stage is not _BETWEEN:
+            self._deadline.set(HEAD_SECONDS if self._stage is _HEAD else BODY_SECONDS, partial(self._late, _LATE[self._stage]))
+        elif self.cycle.response_complete:
+            self._deadline.set(self.timeout_keep_alive, self._idle)
+        else:
+            self._deadline.lift()
 
-    def _waits(self) -> bool:
-        """Whether nothing is being answered, and uvicorn's own time for idle connections is not running either."""
-        return (self.cycle is None or self.cycle.response_complete) and self.timeout_keep_alive_task is None
+    def _idle(self) -> None:
+        self.transport.close()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
 
 def observed(observe: Observe) -> type[EdgeProtocol]:
