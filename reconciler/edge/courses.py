@@ -63,7 +63,7 @@ class Lane:
 class Course:
     """What is asked of requests for some paths: a lane for each standing, and the work of their class, if that is limited."""
 
-    __slots__ = ("lanes", "name", "work")
+    __slots__ = ("lanes", "name", "unknown", "work")
 
     def __init__(self, limits: Sequence[Limit], classes: Mapping[str, Gradient2], ban: Ban | None) -> None:
         lanes = {
@@ -73,6 +73,7 @@ class Course:
             Standing.EXEMPT: Lane(limits, None),
         }
         self.lanes = [lanes[standing] for standing in Standing]
+        self.unknown = self.lanes[Standing.UNKNOWN]
         self.name = next((limit.name for limit in limits if limit.adaptive), "")
         self.work = classes.get(self.name)
 
@@ -87,10 +88,10 @@ class Courses:
         self._limits = [(limit, pattern(limit.routes)) for limit in limits]
         self._classes, self._ban = classes, ban
         self._by_limits: dict[tuple[str, ...], Course] = {}
-        self._by_path: dict[str, Course] = {}
+        self.by_path: dict[str, Course] = {}
 
     def of(self, path: str) -> Course:
-        found = self._by_path.get(path)
+        found = self.by_path.get(path)
         return self._look(path) if found is None else found
 
     def _look(self, path: str) -> Course:
@@ -100,9 +101,9 @@ class Courses:
         if course is None:
             course = self._by_limits[names] = Course(limits, self._classes, self._ban)
         if len(path) <= LONGEST_PATH:
-            if len(self._by_path) >= MOST_PATHS:
-                self._by_path.clear()
-            self._by_path[path] = course
+            if len(self.by_path) >= MOST_PATHS:
+                self.by_path.clear()
+            self.by_path[path] = course
         return course
 
 

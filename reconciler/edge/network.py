@@ -104,7 +104,7 @@ class NetworkMiddleware(Layer):
             if trusted:
                 peer = self._behind(peer.ip, scope)
                 wrong = self._wrong(peer.ip)
-            elif not self._harmless.all([name for name, _ in scope["headers"]]):
+            elif not self._harmless.all(dict(scope["headers"])):
                 # What strangers say of themselves goes.
                 scope["headers"] = [(name, value) for name, value in scope["headers"] if not is_told(name)]
         except Garbage as error:

@@ -6,7 +6,7 @@ uvicorn's own `--proxy-headers` takes any text for an address; servers in front 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .networks import Networks, plain_address
 from .scope import Address, PeerAddress
@@ -104,7 +104,7 @@ class Harmless:
     def __init__(self) -> None:
         self._names: set[bytes] = set()
 
-    def all(self, names: list[bytes]) -> bool:
+    def all(self, names: Iterable[bytes]) -> bool:
         """Whether none of the names is one that only a proxy may send."""
         if self._names.issuperset(names):
             return True

@@ -87,13 +87,18 @@ class RateLimitMiddleware(Layer):
     def enter(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] not in _COUNTED:
             return self._app(scope, receive, send)
-        course = self._courses.of(scope["path"])
+        path = scope["path"]
+        course = self._courses.by_path.get(path) or self._courses.of(path)
         # Before Redis is asked too: what is shed must cost as little as can be.
-        if course.work is not None and course.work.full(self._vital.fullmatch(scope["path"]) is not None):
+        if course.work is not None and course.work.full(self._vital.fullmatch(path) is not None):
             return self._shed(course, course.work, scope, send)
         peer = scope.get(PEER)
         site = site_key(scope) if peer is None else peer.site
-        lane = course.lanes[self._reputation.standing(site) if self._exempt is None else self._standing(scope, site)]
+        known = self._reputation
+        if self._exempt is None and site not in known.trusted and site not in known.suspect:
+            lane = course.unknown
+        else:
+            lane = course.lanes[self._standing(scope, site)]
         if self._memory is not None and lane.alone is not None:
             rule, key_of, cost = lane.alone
             verdict = self._memory.take_one(rule, site if key_of is None else key_of(scope, site), cost, lane.ban, site)

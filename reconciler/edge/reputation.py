@@ -27,31 +27,31 @@ class Reputation:
     def __init__(self, ban: Ban, clock: Callable[[], int]) -> None:
         self.ban = ban
         self._clock = clock
-        self._trusted: dict[bytes, int] = {}
-        self._suspect: dict[bytes, int] = {}
+        self.trusted: dict[bytes, int] = {}  # sites, and until when
+        self.suspect: dict[bytes, int] = {}
 
     def standing(self, site: bytes) -> Standing:
-        if site in self._trusted and self._trusted[site] > self._clock():
+        if site in self.trusted and self.trusted[site] > self._clock():
             return Standing.TRUSTED
-        if site in self._suspect and self._suspect[site] > self._clock():
+        if site in self.suspect and self.suspect[site] > self._clock():
             return Standing.SUSPECT
         return Standing.UNKNOWN
 
     def learn(self, site: bytes, verdict: Verdict) -> None:
         """Take over what the counters said of an address."""
         if verdict.reset > 0:
-            _keep(self._trusted, site, self._clock() + verdict.reset)
+            _keep(self.trusted, site, self._clock() + verdict.reset)
         elif verdict.remaining < self.ban.after or not verdict.admitted:
-            _keep(self._suspect, site, self._clock() + self.ban.within)
+            _keep(self.suspect, site, self._clock() + self.ban.within)
 
     def proved(self, site: bytes) -> bool:
         """Take over that it proved itself. Returns whether that is news to the counters: at most half as often as trust lasts."""
-        until = self._trusted.get(site, 0)
+        until = self.trusted.get(site, 0)
         now = self._clock()
         if until > now + self.ban.trust // 2:
             return False
-        _keep(self._trusted, site, now + self.ban.trust)
-        self._suspect.pop(site, None)
+        _keep(self.trusted, site, now + self.ban.trust)
+        self.suspect.pop(site, None)
         return True
 
 
