@@ -18,11 +18,16 @@ def flaw(address: str, message: str, origin: Origin | None = None, remedy: str =
     return Finding("", address, origin, message, remedy)
 
 
-def judged(seen: Iterable[Any], flaws: Iterable[Finding], *parts: Part[Any], population: int | None = None) -> Assessment:
-    """Put an assessment together. `seen`: one entry for each thing that was looked at."""
+def judged(
+    seen: Iterable[Any], flaws: Iterable[Finding], *parts: Part[Any], population: int | None = None, nothing: str = ""
+) -> Assessment:
+    """Put an assessment together. `seen`: one entry for each thing that was looked at. `nothing`: what it means that there is none."""
     looked = list(seen)
+    count = len(looked) if population is None else population
     unread = dict.fromkeys(reason for part in parts for reason in part.unread)
-    return Assessment(len(looked) if population is None else population, tuple(flaws), "; ".join(unread), looked)
+    if not count and not unread and nothing:
+        unread[nothing] = None
+    return Assessment(count, tuple(flaws), "; ".join(unread), looked)
 
 
 def of_kind(evidence: Evidence, *kinds: str) -> Iterator[Resource[Any]]:

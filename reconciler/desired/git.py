@@ -106,6 +106,10 @@ class Repository:
         """Return the time of a commit, ISO 8601."""
         return self._run("show", "--no-patch", "--format=%cI", "--end-of-options", commit).stdout.decode().strip()
 
+    def ask(self, *arguments: str) -> str:
+        """What git answers to a question of the caller's that writes nothing. Raises ReconcilerError."""
+        return self._run(*arguments).stdout.decode(errors="replace")
+
     def _entries(self, commit: str) -> list[_Entry]:
         listed = self._run("ls-tree", "-r", "-l", "-z", commit, "--", *FOLDERS, allow=(0, 128))
         if listed.returncode:

@@ -17,7 +17,7 @@ _DAY = 86400
 def _assess(evidence: Evidence) -> Assessment:
     standings = {one.path: one for one in evidence.standings.found}
     seen = [(one.address, one.type, one.interval, _last(standings, one)) for one in evidence.secrets]
-    return judged(seen, _flaws(evidence, standings), evidence.standings, _unsaid(evidence, standings))
+    return judged(seen, _flaws(evidence, standings), evidence.standings, _unsaid(evidence, standings), nothing="no secret is declared")
 
 
 def _last(standings: Mapping[str, Standing], secret: Declared) -> int | None:

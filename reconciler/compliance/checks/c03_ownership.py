@@ -11,7 +11,7 @@ from ..result import Assessment, Check, Finding, Severity
 
 def _assess(evidence: Evidence) -> Assessment:
     seen = [(one.address, one.owner, one.type, one.interval) for one in evidence.secrets]
-    return judged(seen, _flaws(evidence))
+    return judged(seen, _flaws(evidence), nothing="no secret is declared")
 
 
 def _flaws(evidence: Evidence) -> Iterator[Finding]:

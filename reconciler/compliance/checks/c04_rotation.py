@@ -11,7 +11,7 @@ from ..result import Assessment, Check, Finding, Severity
 
 def _assess(evidence: Evidence) -> Assessment:
     seen = [(one.path, one.store, one.phase, one.failures, one.stuck, one.alarmed) for one in evidence.standings.found]
-    return judged(seen, _flaws(evidence), evidence.standings)
+    return judged(seen, _flaws(evidence), evidence.standings, nothing="no secret is declared")
 
 
 def _flaws(evidence: Evidence) -> Iterator[Finding]:

@@ -18,7 +18,13 @@ def _assess(evidence: Evidence) -> Assessment:
     latest = {row.resource: row for row in evidence.rows.found if row.action == ACTION and row.ts >= begin}
     alarmed = [one for one in evidence.standings.found if one.alarmed is not None]
     seen = [(row.entry, row.resource, row.outcome) for row in latest.values()] + [(one.path, one.alarmed) for one in alarmed]
-    return judged(seen, _flaws(evidence, latest), evidence.rows, evidence.standings)
+    return judged(
+        seen,
+        _flaws(evidence, latest),
+        evidence.rows,
+        evidence.standings,
+        nothing="no emergency rotation, and no drill of one, is on record",
+    )
 
 
 def _flaws(evidence: Evidence, latest: dict[str, Row]) -> Iterator[Finding]:

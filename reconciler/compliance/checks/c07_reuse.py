@@ -15,7 +15,12 @@ _PROMOTED = "rotation.promote"
 
 def _assess(evidence: Evidence) -> Assessment:
     promoted = [row for row in evidence.rows.found if row.action == _PROMOTED and row.outcome == "applied" and row.about.get("fp")]
-    return judged([(row.entry, row.resource, row.about["fp"]) for row in promoted], _flaws(evidence, promoted), evidence.rows)
+    return judged(
+        [(row.entry, row.resource, row.about["fp"]) for row in promoted],
+        _flaws(evidence, promoted),
+        evidence.rows,
+        nothing="no rotation is on record",
+    )
 
 
 def _flaws(evidence: Evidence, promoted: list[Row]) -> Iterator[Finding]:

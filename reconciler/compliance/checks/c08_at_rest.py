@@ -15,7 +15,7 @@ _PARAMETER = "aws.ssm_parameter"
 
 def _assess(evidence: Evidence) -> Assessment:
     parameters = [(str(one.address), one.spec.type) for one in of_kind(evidence, _PARAMETER)]
-    return judged([*evidence.sealed, *parameters], _flaws(evidence))
+    return judged([*evidence.sealed, *parameters], _flaws(evidence), nothing="no store is declared")
 
 
 def _flaws(evidence: Evidence) -> Iterator[Finding]:

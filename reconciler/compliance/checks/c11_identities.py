@@ -19,7 +19,7 @@ _KINDS = frozenset((*ROLES, TOKEN_ROLE))
 def _assess(evidence: Evidence) -> Assessment:
     roles = _roles(evidence)
     seen = [(str(address), _longest(address, spec)) for address, spec in roles.items()]
-    return judged(seen, _flaws(evidence, roles), evidence.access)
+    return judged(seen, _flaws(evidence, roles), evidence.access, nothing="there is no role to log in by")
 
 
 def _roles(evidence: Evidence) -> Mapping[Address, Any]:

@@ -12,7 +12,7 @@ def _assess(evidence: Evidence) -> Assessment:
     problems = [problem for one in evidence.tallied.found for problem in one.problems]
     flaws = [flaw(address, what, origins.get(address)) for address, what in problems]
     versions = sum(one.versions for one in evidence.tallied.found)
-    return judged(evidence.tallied.found, flaws, evidence.tallied, population=versions)
+    return judged(evidence.tallied.found, flaws, evidence.tallied, population=versions, nothing="no store has a version of a secret")
 
 
 C14 = Check(

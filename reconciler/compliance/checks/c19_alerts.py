@@ -13,7 +13,12 @@ def _assess(evidence: Evidence) -> Assessment:
     begin = since(evidence, evidence.thresholds.alert_age)
     latest = {row.resource: row for row in evidence.rows.found if row.action == ACTION and row.ts >= begin}
     flaws = [flaw(name, f"did not arrive (audit entry {row.entry})") for name, row in latest.items() if row.outcome != "applied"]
-    return judged([(row.entry, row.resource, row.outcome) for row in latest.values()], flaws, evidence.rows)
+    return judged(
+        [(row.entry, row.resource, row.outcome) for row in latest.values()],
+        flaws,
+        evidence.rows,
+        nothing="no alert that arrived is on record",
+    )
 
 
 C19 = Check(

@@ -14,7 +14,7 @@ def _assess(evidence: Evidence) -> Assessment:
     seen = [(one.id, sorted(one.authors), sorted(one.approvers), one.signature) for one in commits.found]
     unknown = [one.id[:12] for one in commits.found if one.signature == "unknown"]
     unsure = f"the signatures of {', '.join(unknown[:3])}{' ...' if len(unknown) > 3 else ''} cannot be checked on this machine"
-    return judged(seen, _flaws(evidence), commits, Part((), (unsure,) if unknown else ()))
+    return judged(seen, _flaws(evidence), commits, Part((), (unsure,) if unknown else ()), nothing="no commit was applied yet")
 
 
 def _flaws(evidence: Evidence) -> Iterator[Finding]:

@@ -20,7 +20,12 @@ _WEAK_HASHES = ("md5", "sha1")
 
 def _assess(evidence: Evidence) -> Assessment:
     roles = [(str(one.address), one.spec.key_type, one.spec.key_bits, one.spec.max_ttl) for one in of_kind(evidence, _ROLE)]
-    return judged([*evidence.certificates.found, *roles], [*_roles(evidence), *_in_use(evidence)], evidence.certificates)
+    return judged(
+        [*evidence.certificates.found, *roles],
+        [*_roles(evidence), *_in_use(evidence)],
+        evidence.certificates,
+        nothing="no certificate is in use, and no role issues any",
+    )
 
 
 def _roles(evidence: Evidence) -> Iterator[Finding]:

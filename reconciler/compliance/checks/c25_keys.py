@@ -18,7 +18,12 @@ _DAY = 86400
 def _assess(evidence: Evidence) -> Assessment:
     declared = [(str(one.address), one.spec.exportable, one.spec.auto_rotate_period) for one in of_kind(evidence, _TRANSIT)]
     managed = [(str(one.address), one.spec.rotation, one.spec.rotation_period_days) for one in of_kind(evidence, _KMS)]
-    return judged([*declared, *managed, *evidence.keys.found], [*_declared(evidence), *_managed(evidence), *_live(evidence)], evidence.keys)
+    return judged(
+        [*declared, *managed, *evidence.keys.found],
+        [*_declared(evidence), *_managed(evidence), *_live(evidence)],
+        evidence.keys,
+        nothing="there is no encryption key",
+    )
 
 
 def _declared(evidence: Evidence) -> Iterator[Finding]:
@@ -40,7 +45,10 @@ def _declared(evidence: Evidence) -> Iterator[Finding]:
 
 def _managed(evidence: Evidence) -> Iterator[Finding]:
     most = evidence.thresholds.max_age.kms_key
+    ours = {one.rotates for one in evidence.secrets if one.interval is not None}
     for key in of_kind(evidence, _KMS):
+        if str(key.address) in ours:
+            continue
         if not key.spec.rotation:
             yield flaw(str(key.address), "is never rotated", key.origin, "set rotation: true")
         elif (key.spec.rotation_period_days or 0) * _DAY > most:

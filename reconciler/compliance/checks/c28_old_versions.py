@@ -18,7 +18,7 @@ def _assess(evidence: Evidence) -> Assessment:
     unsaid = (
         f"{undated[0]}{f' and {len(undated) - 1:,} more' if len(undated) > 1 else ''}: no store says when it was made" if undated else ""
     )
-    return judged(seen, _flaws(evidence), evidence.stock, Part((), (unsaid,) if unsaid else ()))
+    return judged(seen, _flaws(evidence), evidence.stock, Part((), (unsaid,) if unsaid else ()), nothing="no store has a secret")
 
 
 def _flaws(evidence: Evidence) -> Iterator[Finding]:

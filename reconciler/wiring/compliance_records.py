@@ -1,0 +1,207 @@
+"""Evidence of what was done: the audit log, runs and their commits, rotations, versions in stores, drift."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from reconciler.audit.redaction import Masks
+from reconciler.audit.search import Row, Wanted, search
+from reconciler.compliance.evidence import Commit, Drift, Kept, Known, LogPlace, Part, Sinks, Stock, Strayed, Tallied, Verified, absent
+from reconciler.core.address import Address
+from reconciler.core.change import Action, Change
+from reconciler.core.errors import ReconcilerError
+from reconciler.core.plan import Plan
+from reconciler.core.run import RunRecord
+from reconciler.core.standing import Standing
+from reconciler.desired.commits import applied_between, known, provenance
+from reconciler.desired.git import Repository
+from reconciler.engine.plan import make_plan
+from reconciler.engine.scope import within_reach
+
+from .auditing import book_of, recording
+from .compliance_reach import Reach
+from .evidence import Opened
+from .rotation import rotation_of
+from .stores import store_of
+
+if TYPE_CHECKING:
+    from reconciler.desired.load import Desired
+
+    from .session import Session
+
+LOOKED_BACK = datetime.timedelta(days=400)
+"""Longer than any threshold that looks for something in the audit log."""
+RUNS = 50
+"""Applies whose commits are looked at."""
+OURS = "_"
+"""What paths begin with that lie beside secrets: the state of rotations."""
+
+
+def drift_and_inventory(session: Session) -> tuple[Part[Drift], Part[Known]]:
+    """Live against the last applied commit, both ways. One plan tells both."""
+    state = within_reach(session.world.clients, session.world.kinds, session.world.ledger.load()[0])
+    plan = make_plan(session.world, session.wish, state).plan
+    unread = tuple(f"{one.kind} in {one.place}: lacks {one.missing}" for one in plan.unknown)
+    strayed = tuple(_strayed(session, change) for change in plan.changes if change.action is not Action.ADOPT)
+    drift = Drift(len(plan.changes) + plan.unchanged, strayed)
+    return Part((drift,), unread), Part(tuple(_known(session, plan)), unread)
+
+
+def _strayed(session: Session, change: Change[Any]) -> Strayed:
+    paths = tuple(dict.fromkeys(field.path.split("/")[1] for field in change.fields() if "/" in field.path))
+    resource = session.wish.resources.get(change.address)
+    return Strayed(str(change.address), change.action.value, paths, resource.origin if resource else None)
+
+
+def _known(session: Session, plan: Plan) -> Iterator[Known]:
+    gone = {change.address for change in plan.changes if change.before is None}
+    for address, resource in session.wish.resources.items():
+        kind = session.world.kinds.get(address.kind)
+        if kind is not None and not kind.declared:
+            yield Known(str(address), declared=True, there=address not in gone, origin=resource.origin)
+    for address in plan.unmanaged:
+        yield Known(str(address), declared=False, there=True)
+
+
+def standings_of(reach: Reach, commit: str) -> Part[Standing]:
+    """How every declared secret stands. Those that could not be asked are said to be unread."""
+    stores = reach.stored(*reach.environment.stores.declared)
+    found = reach.part(stores, lambda: _standings(reach, commit), "rotation")
+    unread = tuple(f"{one.path}: {one.reason}" for one in found.found if one.phase == "UNKNOWN")
+    rest = tuple(one for one in found.found if one.phase != "UNKNOWN")
+    return Part(rest, (*found.unread, *_and_more(unread)))
+
+
+def _standings(reach: Reach, commit: str) -> Iterator[Standing]:
+    from reconciler.rotation.status import standings
+
+    if not any(address.kind == "secret" for address in reach.desired.resources):
+        return
+    masks = Masks()
+    # Nothing is recorded: a recorder without events opens nothing.
+    with recording(reach.settings, reach.clients, "compliance", commit=commit, rid=reach.parts.run, masks=masks) as recorder:
+        yield from standings(rotation_of(reach.settings, reach.desired, reach.parts, commit, recorder, masks).jobs)
+
+
+def stock_of(reach: Reach, name: str) -> Part[Stock]:
+    """The versions of everything in one store."""
+    from reconciler.completeness.holdings import holdings
+
+    found = reach.part(
+        reach.stored(name), lambda: holdings(store_of(reach.settings, reach.environment, reach.clients, name)), f"store {name}"
+    )
+    unread = tuple(f"store {name}: {f'{one.path}: ' if one.path else ''}{one.unread}" for one in found.found if one.unread)
+    stock = tuple(
+        Stock(one.store, one.path, tuple(Kept(version.id, _moment(version.made), version.readable) for version in one.versions))
+        for one in found.found
+        if one.versions and not one.path.startswith(OURS)
+    )
+    return Part(stock, (*found.unread, *_and_more(unread)))
+
+
+def _and_more(sentences: tuple[str, ...]) -> tuple[str, ...]:
+    """The first of many that say the same of others."""
+    return (f"{sentences[0]} (and {len(sentences) - 1:,} more)",) if len(sentences) > 1 else sentences
+
+
+def _moment(text: str) -> datetime.datetime | None:
+    try:
+        found = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+
+
+def known_secrets(desired: Desired, stock: Part[Stock]) -> Part[Known]:
+    """Which secrets are declared, and which have a value in a store."""
+    declared = {address.name: one.origin for address, one in desired.resources.items() if address.kind == "secret"}
+    there = {one.path for one in stock.found if any(kept.readable for kept in one.versions[:1])}
+    named = (
+        Known(str(Address("secret", path)), path in declared, path in there, declared.get(path)) for path in sorted({*declared, *there})
+    )
+    return Part(tuple(named) if stock.found or not stock.unread else (), stock.unread)
+
+
+def read_log(reach: Reach) -> Opened:
+    """The audit log. Nothing is read yet."""
+    book = book_of(reach.settings, reach.environment, reach.clients, writing=False)
+    return Opened(reach.settings, reach.environment, reach.clients, book)
+
+
+def log_of(log: Opened, at: datetime.datetime) -> list[Row]:
+    """What it says was done."""
+    return search(log.book, Wanted(since=(at - LOOKED_BACK).strftime("%Y-%m-%d")))
+
+
+def verified_of(log: Opened) -> Iterator[Verified]:
+    """Whether it verifies."""
+    verdict = log.verified()
+    yield Verified(verdict.size, tuple(map(str, verdict.findings)), verdict.newest)
+
+
+def tallied_of(reach: Reach) -> Iterator[Tallied]:
+    """Whether every version has its outcome. Raises ReconcilerError where not all can be told."""
+    from .completeness import completeness_of
+
+    found = completeness_of(reach.settings, reach.environment, reach.clients)
+    if not found.begin:
+        raise ReconcilerError("the audit log is empty")
+    if found.unread:
+        one = found.unread[0]
+        raise ReconcilerError(f"store {one.store}: {one.path}: {one.unread}")
+    problems = tuple((f"secret/{one.path}", f"{one.sort}: {one.message}") for one in found.findings)
+    yield Tallied(sum(account.versions for account in found.accounts.values()), problems)
+
+
+def log_place(desired: Desired, sinks: Part[Sinks]) -> Part[LogPlace]:
+    """Where the audit log lies, and whether somebody records who reads it there."""
+    environment = desired.environment
+    address, place = f"audit/{environment.name}", environment.ledger
+    if environment.audit.ship != "ledger":
+        return Part((LogPlace(address, f"the folder {environment.audit.path}", recorded=False),))
+    if place.s3:
+        return absent(f"whether reads of the bucket {place.s3} are recorded cannot be seen from here")
+    if place.file:
+        return Part((LogPlace(address, f"the folder {place.file}", recorded=False),))
+    mine = next((one for one in sinks.found if one.instance == place.vault), None)
+    if mine is None:
+        return Part((), sinks.unread or (f"the audit devices of {place.vault} are not known",))
+    return Part((LogPlace(address, f"vault {place.vault}, mount {place.mount}", recorded=bool(mine.devices)),))
+
+
+def runs_of(reach: Reach) -> Part[RunRecord]:
+    """The latest runs."""
+    return reach.part(reach.ledger, lambda: islice(reach.parts.world.ledger.runs(), RUNS), "ledger")
+
+
+def commits_of(reach: Reach, runs: Part[RunRecord]) -> Part[Commit]:
+    """Every commit that the latest applies brought."""
+    repository = Repository(reach.settings.repo)
+    applied = [run for run in runs.found if run.sort == "apply" and run.commit]
+    here, gone = known(repository, (commit for run in applied for commit in (run.commit, run.previous) if commit))
+    there = set(here)
+    wanted: dict[str, None] = {}
+    for run in applied:
+        if run.commit in there:
+            wanted.update(dict.fromkeys(applied_between(repository, run.previous if run.previous in there else "", run.commit)))
+    found = tuple(Commit(*one) for one in provenance(repository, list(wanted)))
+    lacking = tuple(f"commit {commit[:12]} was applied, and is not in this clone" for commit in gone)
+    return Part(found, (*runs.unread, *_and_more(lacking)))
+
+
+__all__ = [
+    "commits_of",
+    "drift_and_inventory",
+    "known_secrets",
+    "log_of",
+    "log_place",
+    "read_log",
+    "runs_of",
+    "standings_of",
+    "stock_of",
+    "tallied_of",
+    "verified_of",
+]

@@ -1,0 +1,189 @@
+"""Evidence of a real environment: gathered, assessed, and never more sure than what was seen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reconciler.backends.vault.client import VaultClient
+from reconciler.compliance.assess import assess
+from reconciler.compliance.checks import ALL, OFFLINE
+from reconciler.compliance.result import Report, Result, Status
+from reconciler.core.resource import Origin
+from reconciler.desired.git import Repository
+from reconciler.desired.load import load
+from reconciler.dev.process import ask
+from reconciler.dev.servers import Server
+from reconciler.kinds import KINDS
+from reconciler.settings import Settings
+from reconciler.wiring.compliance import gather, offline_report, report
+from tests.cli.site import Site, site_in
+
+ENVIRONMENT = """
+project: genesis
+stores: {vault: {mount: kv}}
+compliance: {frameworks: [pci]}
+"""
+DESIRED = """
+kind: vault.secrets_engine
+name: kv
+spec: {type: kv-v2}
+---
+kind: vault.secrets_engine
+name: transit
+spec: {type: transit}
+---
+kind: vault.transit_key
+name: transit/orders
+spec: {auto_rotate_period: 30d}
+---
+kind: vault.auth_method
+name: approle
+spec: {type: approle}
+---
+kind: vault.policy
+name: readers
+spec: {rules: [{path: kv/data/shared/*, capabilities: [read]}]}
+---
+kind: vault.approle_role
+name: approle/ci
+spec: {token_policies: [readers], token_ttl: 1h, token_max_ttl: 2h}
+---
+kind: rotation_policy
+name: monthly
+spec: {interval_days: 30}
+---
+kind: secret
+name: api_keys/claude
+spec: {type: api_key, owner: genesis, rotation: monthly, generate: {length: 32}}
+"""
+
+
+def settings_of(site: Site, environment: str = "dev") -> Settings:
+    return Settings(site.repo, environment, False, "text", {**os.environ, **site.environ})
+
+
+def by_id(found: Report) -> dict[str, Result]:
+    return {one.check: one for one in found.results}
+
+
+@pytest.fixture
+def site(tmp_path: Path, bao: Server, namespace: str) -> Site:
+    made = site_in(tmp_path, bao, namespace, ENVIRONMENT)
+    made.write("desired-state/all.yaml", DESIRED)
+    made.commit("begin")
+    return made
+
+
+BROKEN = ("C09", "C12", "C17", "C20", "C23", "C26")
+"""What is wrong with a development server on plain HTTP, and a repository of one person."""
+UNSEEN = ("C05", "C19", "C24", "C29")
+"""What nothing of it can show."""
+
+
+def token(site: Site, policy: str) -> str:
+    """A token of the site's namespace with one policy."""
+    path, body = f"/v1/{site.namespace}/auth/token/create", {"policies": [policy], "no_default_policy": True}
+    status, said = ask(site.environ["VAULT_ADDR"], "POST", path, token=site.environ["VAULT_TOKEN"], body=body)
+    assert status == 200
+    return str(said["auth"]["client_token"])
+
+
+@pytest.fixture
+def lived_in(site: Site) -> Site:
+    """The site, applied and rotated once."""
+    site.apply()
+    assert site.run("rotate", "--all").code == 0
+    return site
+
+
+def test_all_thirty_are_assessed_on_a_living_environment(lived_in: Site) -> None:
+    found = by_id(report(settings_of(lived_in)))
+    assert list(found) == [check.id for check in ALL]
+    assert tuple(name for name, one in found.items() if one.status is Status.FAIL) == BROKEN
+    assert tuple(name for name, one in found.items() if one.status is Status.NOT_ASSESSED) == UNSEEN
+    assert all(found[name].population and not found[name].findings for name in found.keys() - {*BROKEN, *UNSEEN})
+    assert all(found[name].reason for name in UNSEEN)
+
+
+def test_each_thing_that_went_wrong_is_told_by_the_check_that_is_for_it(lived_in: Site, vault: VaultClient) -> None:
+    vault.write("kv/data/api_keys/claude", {"data": {"value": "by-hand-1234567890"}})
+    vault.write("kv/data/forgotten", {"data": {"value": "by-hand-1234567890"}})
+    vault.write("sys/policies/acl/readers", {"policy": 'path "*" { capabilities = ["read", "sudo"] }'})
+    vault.write("transit/keys/other", {"exportable": True})
+    vault.write("sys/mounts/pki", {"type": "pki", "config": {"max_lease_ttl": "87600h"}})
+    vault.write("pki/root/generate/internal", {"common_name": "root.example.com", "ttl": "24h", "key_type": "rsa", "key_bits": 2048})
+    lived_in.run("lock", "break", "--yes")
+    found = by_id(report(settings_of(lived_in)))
+
+    def said(check: str) -> list[str]:
+        return [f"{one.address}: {one.message}" for one in found[check].findings]
+
+    assert "secret/forgotten: is there, and nobody declared it" in said("C01")
+    assert "vault.policy/readers: grants sudo on *" in said("C10")
+    assert any(one.startswith("secret/api_keys/claude: out of band") for one in said("C14"))
+    assert any(one.startswith("vault.policy/readers: was changed past git: rules") for one in said("C21"))
+    assert any(one.startswith("vault/primary/pki: the certificate of CN=root.example.com ends on") for one in said("C24"))
+    assert "vault.transit_key/transit/other: may leave the server (`exportable`)" in said("C25")
+    origins = {one.address: one.origin for one in found["C21"].findings}
+    assert origins["vault.policy/readers"] == Origin(
+        "desired-state/all.yaml", DESIRED[: DESIRED.index("kind: vault.policy\n")].count("\n") + 1
+    )
+
+
+def test_one_byte_that_was_changed_in_the_log_is_told(lived_in: Site) -> None:
+    segment = max((lived_in.repo / ".reconcile/audit/dev/segments").glob("*.jsonl"))
+    raw = bytearray(segment.read_bytes())
+    raw[raw.index(b"rotation.") + 3] ^= 1
+    segment.write_bytes(raw)
+    found = by_id(report(settings_of(lived_in)))
+    assert found["C13"].status is Status.FAIL
+    assert "audit/dev" in {one.address for one in found["C13"].findings}
+
+
+def test_nothing_passes_on_servers_that_were_never_reached(site: Site) -> None:
+    site.write("desired-state/environments/dev.yaml", ENVIRONMENT + "vault: {primary: {address: 'https://127.0.0.1:9'}}\n")
+    site.commit()
+    found = by_id(report(settings_of(site)))
+    offline = {"C03", "C06", "C08", "C09", "C16", "C22"}
+    assert {name for name, one in found.items() if one.status is Status.PASS} <= offline
+    assert all("127.0.0.1" in found[name].reason for name in ("C10", "C12", "C18", "C21", "C26"))
+
+
+def test_an_environment_that_was_never_applied_is_reported_on_and_not_praised(site: Site) -> None:
+    found = by_id(report(settings_of(site)))
+    assert found["C21"].status is found["C07"].status is found["C15"].status is Status.NOT_ASSESSED
+    assert "nothing was applied yet" in found["C21"].reason
+
+
+def test_no_value_of_a_secret_is_in_evidence_or_report(lived_in: Site, vault: VaultClient) -> None:
+    value = (vault.read("kv/data/api_keys/claude") or {})["data"]["value"]
+    evidence = gather(settings_of(lived_in))
+    assert value not in repr(evidence)
+    assert value not in repr(assess(evidence))
+
+
+def test_a_login_that_may_read_little_makes_no_check_pass_for_want_of_findings(lived_in: Site, vault: VaultClient) -> None:
+    vault.write("sys/policies/acl/nothing", {"policy": 'path "sys/internal/*" { capabilities = ["read"] }'})
+    poor = token(lived_in, "nothing")
+    found = by_id(report(settings_of(Site(lived_in.repo, {**lived_in.environ, "VAULT_TOKEN": poor}, lived_in.namespace))))
+    needed = ("C01", "C02", "C04", "C10", "C11", "C12", "C14", "C21", "C25", "C28")
+    assert {name: found[name].status for name in needed} == dict.fromkeys(needed, Status.NOT_ASSESSED)
+
+
+def test_thresholds_that_a_framework_caps_are_refused_at_their_line(site: Site) -> None:
+    site.write("desired-state/environments/dev.yaml", ENVIRONMENT.replace("[pci]}", "[pci], thresholds: {audit_log: 30d}}"))
+    ran = site.run("validate")
+    assert ran.code == 1
+    assert "pci 10.5.1 allows no less than 365d" in ran.err
+
+
+def test_offline_checks_find_in_the_work_tree_what_stands_there(site: Site) -> None:
+    site.write("desired-state/more.yaml", "kind: secret\nname: loose\nspec: {type: api_key, generate: {length: 16}}\n")
+    tree = Repository(site.repo).read_work_tree()
+    found = by_id(offline_report(tree, load(tree, "dev", KINDS)))
+    assert {name for name, one in found.items() if one.status is Status.FAIL} == {"C03", "C06"}
+    assert {str(one.origin) for one in found["C03"].findings} == {"desired-state/more.yaml:1"}
+    assert found.keys() == {check.id for check in OFFLINE}
