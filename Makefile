@@ -5,7 +5,7 @@ BIN := .venv/bin
 SERVERS := .venv/.servers
 STAMP := .venv/.dev
 # Debian packages that tests need and wheels cannot bring; installed only on Debian, by root or in CI; elsewhere said aloud.
-SYSTEM_PACKAGES := softhsm2 prometheus chromium
+SYSTEM_PACKAGES := softhsm2 prometheus chromium openssh-client
 
 .PHONY: demo test bench lint system clean
 
