@@ -61,6 +61,7 @@ class Declared(NamedTuple):
     length: int | None
     """Characters of what is generated; None where nothing is."""
     bits: float
+    store: str = ""
     rotates: str = ""
     """The address of the key that it stands for, where it is a key's."""
 
@@ -215,8 +216,9 @@ class Commit(NamedTuple):
 
 
 class Reads(NamedTuple):
-    """When secrets were last read, as a server's own audit log tells it."""
+    """When secrets of a store were last read by others than us, as the server's own audit log tells it."""
 
+    store: str
     since: datetime.datetime
     last: Mapping[str, datetime.datetime]
 

@@ -54,6 +54,7 @@ def _lift(one: Exempt) -> Lift:
 
 
 def _secrets(desired: Desired, environ: Mapping[str, str]) -> Iterator[Declared]:
+    usual = next(iter(desired.environment.stores.reading), "")
     default_days = overridden(desired.environment.rotation, environ).default_interval_days
     for address, resource in desired.resources.items():
         if address.kind != "secret":
@@ -63,7 +64,9 @@ def _secrets(desired: Desired, environ: Mapping[str, str]) -> Iterator[Declared]
         interval = policy.spec.interval(default_days) if policy is not None else None
         length = spec.making.length if spec.type in _MADE_OF_LETTERS else None
         bits = (length or 0) * _LETTER_BITS
-        yield Declared(str(address), resource.origin, address.name, spec.type, spec.owner, interval, length, bits, _key(spec))
+        yield Declared(
+            str(address), resource.origin, address.name, spec.type, spec.owner, interval, length, bits, spec.store or usual, _key(spec)
+        )
 
 
 def _key(spec: SecretSpec) -> str:

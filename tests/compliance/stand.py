@@ -56,7 +56,7 @@ def row(
     return Row(entry, ts, type, "p-1", action, name, outcome, about.get("rid", f"run-{entry}"), line["commit"], line)
 
 
-SECRET = Declared("secret/api_keys/claude", ORIGIN, "api_keys/claude", "api_key", "genesis", 30 * 86400, 32, 190.5)
+SECRET = Declared("secret/api_keys/claude", ORIGIN, "api_keys/claude", "api_key", "genesis", 30 * 86400, 32, 190.5, "vault")
 STANDING = Standing("api_keys/claude", "vault", "api_key", "IDLE", last_rotated=int((NOW - 3 * DAY).timestamp()), scheduled=True)
 POLICY = resource("vault.policy/readers", rules=[{"path": "genesis/data/shared/*", "capabilities": ["read"]}])
 ROLE = resource("vault.approle_role/approle/ci", token_policies=["readers"], token_ttl=3600, token_max_ttl=7200)
@@ -97,7 +97,7 @@ GOOD = Evidence(
     certificates=Part((Certificate("vault/primary", "vault.example.com", NOW + 60 * DAY, "ec", 256, "sha256"),)),
     keys=Part((LiveKey("vault.transit_key/transit/orders", {1: NOW - 20 * DAY}, 1, exportable=False, deletable=False),)),
     commits=Part((Commit("c0ffee" * 6, frozenset({"ada@example.com"}), frozenset({"grace@example.com"}), "good"),)),
-    reads=Part((Reads(NOW - 400 * DAY, {"api_keys/claude": NOW - DAY}),)),
+    reads=Part((Reads("vault", NOW - 400 * DAY, {"api_keys/claude": NOW - DAY}),)),
 )
 MISSING: Part[Any] = absent("it could not be read")
 
@@ -350,7 +350,7 @@ CASES = (
         S,
         ORIGIN,
     ),
-    Case("C29", "a secret that nobody reads", replace(GOOD, reads=Part((Reads(NOW - 400 * DAY, {}),))), S, ORIGIN),
+    Case("C29", "a secret that nobody reads", replace(GOOD, reads=Part((Reads("vault", NOW - 400 * DAY, {}),))), S, ORIGIN),
     Case("C30", "a lockdown", with_rows(row(9, "lockdown.on", "genesis/prod", code="drill")), "audit/9"),
 )
 # What each check cannot do without. Those that are not named need the desired state alone.

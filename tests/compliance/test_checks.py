@@ -154,6 +154,11 @@ def test_reads_that_were_seen_for_a_short_time_prove_nothing_about_unused_secret
     assert result("C29", replace(GOOD, reads=Part((short,)))).status is Status.NOT_ASSESSED
 
 
+def test_a_store_whose_reads_nobody_records_proves_nothing_about_unused_secrets() -> None:
+    found = result("C29", replace(GOOD, secrets=(SECRET, SECRET._replace(address="secret/b", path="b", store="files"))))
+    assert (found.status, found.reason) == (Status.NOT_ASSESSED, "who reads the store files is recorded nowhere that was looked at")
+
+
 def test_a_signature_that_this_machine_cannot_check_is_no_pass_and_no_failure() -> None:
     unknown = replace(GOOD, commits=Part((GOOD.commits.found[0]._replace(signature="unknown"),)))
     assert result("C20", unknown).status is Status.NOT_ASSESSED

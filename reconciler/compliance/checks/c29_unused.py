@@ -7,24 +7,31 @@ from collections.abc import Iterator
 
 from reconciler.core.values import show_duration
 
-from ..evidence import Evidence, Part, Reads
+from ..evidence import Declared, Evidence, Part, Reads
 from ..judging import flaw, judged
 from ..result import Assessment, Check, Finding, Severity
 
 
 def _assess(evidence: Evidence) -> Assessment:
-    begin = evidence.at - datetime.timedelta(seconds=evidence.thresholds.unused)
     reads = next(iter(evidence.reads.found), None)
     if reads is None:
         return judged([], [], evidence.reads)
-    late = f"the server's audit log was read from {reads.since:%Y-%m-%d} on only" if reads.since > begin else ""
-    seen = [(one.path, reads.last.get(one.path)) for one in evidence.secrets]
-    flaws = [] if late else _flaws(evidence, reads, begin)
-    return judged(seen, flaws, evidence.reads, Part((), (late,) if late else ()))
+    begin = evidence.at - datetime.timedelta(seconds=evidence.thresholds.unused)
+    mine = [one for one in evidence.secrets if one.store == reads.store]
+    seen = [(one.path, reads.last.get(one.path)) for one in mine]
+    flaws = [] if reads.since > begin else _flaws(evidence, reads, mine, begin)
+    return judged(seen, flaws, evidence.reads, Part((), tuple(_unsaid(evidence, reads, begin))), nothing="no secret is declared")
 
 
-def _flaws(evidence: Evidence, reads: Reads, begin: datetime.datetime) -> Iterator[Finding]:
-    for one in evidence.secrets:
+def _unsaid(evidence: Evidence, reads: Reads, begin: datetime.datetime) -> Iterator[str]:
+    if reads.since > begin:
+        yield f"the server's audit log was read from {reads.since:%Y-%m-%d} on only"
+    for store in sorted({one.store for one in evidence.secrets} - {reads.store}):
+        yield f"who reads the store {store} is recorded nowhere that was looked at"
+
+
+def _flaws(evidence: Evidence, reads: Reads, secrets: list[Declared], begin: datetime.datetime) -> Iterator[Finding]:
+    for one in secrets:
         last = reads.last.get(one.path)
         if last is None or last < begin:
             when = f"since {last:%Y-%m-%d}" if last else f"for {show_duration(evidence.thresholds.unused)}"
