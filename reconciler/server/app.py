@@ -1,6 +1,6 @@
 """The server's application: its routes, behind the edge, as what is declared says.
 
-    HeadersMiddleware > ClassifiedRoutes > NetworkMiddleware > HostsMiddleware > limits by address > lockdown
+    HeadersMiddleware > pages for browsers > ClassifiedRoutes > NetworkMiddleware > HostsMiddleware > limits by address > lockdown
     > SignatureMiddleware > IdentityMiddleware > limits by principal > class of the route > endpoint
 
 `composed` makes all of it anew for each configuration; what lasts (counters, memory of replays, caches) is in `Means`.
@@ -67,6 +67,8 @@ class Means:
     room: Room = field(default_factory=Room)
     pages: Sequence[BaseRoute] = ()
     refusal: Refuse = refuse
+    for_browsers: Callable[[App], App] = lambda app: app
+    """Wraps all: says to people in a page what programs are told in JSON."""
     observe: Callable[[Blocked], None] = lambda _blocked: None
     observe_webhook: Callable[[Notice], None] = log_notice
     proven: bool = True
@@ -110,7 +112,8 @@ def composed(declared: Declared, means: Means) -> App:
         return NetworkMiddleware(inner, rules, observe=observe)
 
     marks = {**DEFAULT_MARKS, **declared.marks}
-    return HeadersMiddleware(ClassifiedRoutes(app, around=around, declared=marks, refusal=means.refusal, observe=observe))
+    classified = ClassifiedRoutes(app, around=around, declared=marks, refusal=means.refusal, observe=observe)
+    return HeadersMiddleware(means.for_browsers(classified))
 
 
 class LockdownMiddleware:

@@ -29,6 +29,7 @@ from reconciler.server.events import Events
 from reconciler.server.listen import listening
 from reconciler.server.metrics import Metrics
 from reconciler.server.notes import Notes
+from reconciler.server.pages.browsers import ForBrowsers
 from reconciler.server.ports import Ports
 from reconciler.server.pulls import PullLook
 from reconciler.server.run import Course, run
@@ -198,6 +199,7 @@ class _Server:
             countries,
             pages=shown.routes,
             refusal=shown.refuse,
+            for_browsers=ForBrowsers,
             observe=self.refusals.blocked,
             observe_webhook=self.refusals.noticed,
             proven=wanted.proven,

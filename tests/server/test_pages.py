@@ -21,6 +21,7 @@ from reconciler.edge.scope import Principal
 from reconciler.server.api import Api
 from reconciler.server.app import Declared, composed
 from reconciler.server.pages import pages
+from reconciler.server.pages.browsers import ForBrowsers
 from reconciler.server.pages.search import found_in
 from reconciler.server.pages.sessions import IDLE_SECONDS, LONGEST_SECONDS, MOST_SESSIONS, Sessions
 from reconciler.server.pages.sources import Resource, Sources
@@ -105,7 +106,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stand, Ser
     with standing(tmp_path_factory.mktemp("pages")) as (stand, server):
         made = pages(sources(stand.api))
         stand.means = replace(
-            stand.means, pages=made.routes, refusal=made.refuse, proofs=lambda _network: (proof, made.proof), counters=MemoryCounters()
+            stand.means,
+            pages=made.routes,
+            refusal=made.refuse,
+            for_browsers=ForBrowsers,
+            proofs=lambda _network: (proof, made.proof),
+            counters=MemoryCounters(),
         )
         stand.live.swap(composed(Declared(), stand.means))
         yield stand, server
@@ -246,6 +252,57 @@ def test_when_vault_or_the_ledger_is_away_pages_say_so(visitor: Visitor, shown: 
         assert (answer.status, answer.cookie) == (503, "")
     finally:
         UP.append(True)
+
+
+def browse(visitor: Visitor, path: str, **headers: str) -> Answer:
+    return visitor.ask(path, None, Accept="text/html,application/xhtml+xml,*/*;q=0.8", **headers)
+
+
+def is_page(answer: Answer) -> bool:
+    assert (answer.headers["content-type"] == "text/html; charset=utf-8") == answer.text.startswith("<!doctype html>")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    return answer.text.startswith("<!doctype html>")
+
+
+def test_what_the_edge_refuses_is_a_page_for_browsers_and_json_for_programs(visitor: Visitor, shown: tuple[Stand, Served]) -> None:
+    stand = shown[0]
+
+    def served_with(declared: Declared) -> None:
+        stand.live.swap(composed(declared, replace(stand.means, counters=MemoryCounters())))
+
+    for path in ("/", "/favicon.ico", "/ui", "/nothing"):
+        answer = browse(visitor, path)
+        assert (answer.status, is_page(answer), "Vault token" in answer.text) == (401, True, True), path
+        assert "www-authenticate" not in answer.headers
+    assert (visitor.ask("/").status, is_page(visitor.ask("/"))) == (401, False)
+    served_with(Declared(limits=[Limit("few", 1)]))
+    assert browse(visitor, "/").status == 401
+    answer = browse(visitor, "/ui")
+    assert (answer.status, is_page(answer), "Too many requests" in answer.text, "retry-after" in answer.headers) == (429, True, True, True)
+    assert (visitor.ask("/ui").status, is_page(visitor.ask("/ui"))) == (429, False)
+    assert (browse(visitor, "/api/v1/status").status, is_page(browse(visitor, "/api/v1/status"))) == (429, False)
+    served_with(Declared(network=NetworkSpec.model_validate({"deny": ["127.0.0.0/8"]})))
+    answer = browse(visitor, "/ui")
+    assert (answer.status, is_page(answer), "may not read the ledger" in answer.text) == (403, True, False)
+    served_with(Declared())
+    answer = browse(visitor, "/ui", Host="evil.example")
+    assert (answer.status, is_page(answer)) == (421, True)
+
+
+def test_while_vault_cannot_be_asked_browsers_read_so_and_the_api_stays_json(visitor: Visitor) -> None:
+    visitor.log_in()
+    UP.clear()
+    try:
+        answer = browse(visitor, "/ui/runs")
+        assert (answer.status, is_page(answer), "Not now" in answer.text) == (503, True, True)
+        assert (visitor.ask("/ui/runs").status, is_page(visitor.ask("/ui/runs"))) == (503, False)
+    finally:
+        UP.append(True)
+
+
+def test_health_and_the_api_are_json_for_browsers_too(visitor: Visitor) -> None:
+    for path in ("/health/ready", "/api/v1/status", "/metrics", "/openapi.json"):
+        assert not is_page(browse(visitor, path)), path
 
 
 def test_a_list_is_searched_by_words_and_shown_in_parts(visitor: Visitor) -> None:

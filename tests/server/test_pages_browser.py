@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page
 from tests.server.browser import PATIENCE, chromium, violations
 from tests.server.deployment import Deployment, Running, policy, until
 from tests.server.test_serving import idle
+from tests.server.test_sight import SECRETS
 
 Scheme = Literal["light", "dark"]
 READER_ENTITY = "kind: vault.identity_entity\nname: reader\nspec: {policies: [p]}\n"
@@ -107,7 +108,15 @@ PAGES = (
 GROUNDS: dict[Scheme, str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
 
 
+FEW = "kind: rate_limit\nname: few\nspec: {routes: [/ui/none], limit: 3, per: 1h}\n"
+
+
 def test_axe_finds_nothing_to_complain_of_in_either_scheme_and_the_policy_blocks_nothing(deployed: Deployment, browser: Browser) -> None:
+    deployed.site.write("desired-state/secrets.yaml", SECRETS)
+    deployed.site.write("desired-state/few.yaml", FEW)
+    deployed.push()
+    deployed.site.apply()
+    deployed.site.git("-C", str(deployed.clone), "pull", "--quiet", "--ff-only")
     said: list[str] = []
     page = opened(browser, said, script=True)
     found: dict[tuple[str, str], list[str]] = {}
@@ -128,8 +137,92 @@ def test_axe_finds_nothing_to_complain_of_in_either_scheme_and_the_policy_blocks
             page.goto(f"http://127.0.0.1:{server.port}{path}")
             look(path)
         page.goto(f"http://127.0.0.1:{server.port}/ui/runs")
-        page.locator("tbody th a").first.click()
+        page.locator("tbody th a").last.click()
         page.get_by_role("heading", name="vault.policy/p").wait_for()
         look("run")
+        page.goto(f"http://127.0.0.1:{server.port}/ui/secrets")
+        page.get_by_role("rowheader", name="mine").wait_for()
+        until(
+            lambda: page.goto(f"http://127.0.0.1:{server.port}/ui/none") and page.get_by_text("Too many requests").is_visible(), "limited"
+        )
+        look("429")
+        assert deployed.site.run("lockdown", "on", "--reason", "a breach").code == 0
+        until(
+            lambda: page.goto(f"http://127.0.0.1:{server.port}/ui") and page.get_by_text("Locked down").is_visible(), "the banner is shown"
+        )
+        look("lockdown")
+        page.context.clear_cookies()
+        log_in(page, server, made(deployed, 'path "other/*" { capabilities = ["read"] }'))
+        page.get_by_role("heading", name="Not for you").wait_for()
+        look("403")
     assert {place: one for place, one in found.items() if one} == {}
     assert [line for line in said if "Content Security" in line] == []
+
+
+FOCUSED = """() => {
+  const one = document.activeElement;
+  const name = one.getAttribute("aria-label") || (one.labels && one.labels.length ? one.labels[0].innerText : one.innerText);
+  return [one.tagName.toLowerCase(), name.trim(), getComputedStyle(one).outlineStyle];
+}"""
+
+
+def tabbed(page: Page, most: int = 40) -> list[tuple[str, str]]:
+    """What Tab leads to, in order, each of which has to show that it has the focus."""
+    found: list[tuple[str, str]] = []
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        tag, name, outline = page.evaluate(FOCUSED)
+        if tag == "body" or (found and (tag, name) == found[0]):
+            return found
+        assert outline != "none", f"{tag} {name} does not show its focus"
+        found.append((tag, name))
+    raise AssertionError(f"Tab comes to no end: {found}")
+
+
+NAVIGATION = [("a", name) for name in ("Overview", "Resources", "Runs", "Rotation", "Access", "Blocked")]
+
+
+def test_all_can_be_done_by_keyboard_in_the_order_of_reading(deployed: Deployment, browser: Browser) -> None:
+    deployed.site.write("desired-state/secrets.yaml", SECRETS)
+    deployed.push()
+    deployed.site.apply()
+    deployed.site.git("-C", str(deployed.clone), "pull", "--quiet", "--ff-only")
+    page = opened(browser, [], script=True)
+    with deployed.serving() as server:
+        until(lambda: idle(server, deployed), "the first looks end")
+        here = f"http://127.0.0.1:{server.port}"
+        page.goto(f"{here}/ui/resources")
+        assert tabbed(page) == [("a", "Skip to the content"), ("input", "Vault token"), ("button", "Log in")]
+        page.get_by_label("Vault token").focus()
+        page.keyboard.type(deployed.environ["VAULT_TOKEN"])
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Resources").wait_for()
+
+        page.goto(f"{here}/ui/resources?q=policy/p")
+        search = [("input", "Words of the address"), ("select", "Kind"), ("button", "Search")]
+        table = [("div", "Objects that were applied"), ("a", "vault.policy/p")]
+        before = [("a", "Skip to the content"), *NAVIGATION, ("button", "Log out"), *search, *table]
+        assert tabbed(page)[: len(before)] == before
+        page.goto(f"{here}/ui/resources")
+        page.keyboard.press("Tab")
+        assert page.get_by_role("link", name="Skip to the content").bounding_box()["x"] >= 0, "it is seen once it has the focus"  # type: ignore[index]
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "main"
+        page.keyboard.press("Tab")
+        page.keyboard.type("policy/p")
+        page.keyboard.press("Enter")
+        page.get_by_text("1 found").wait_for()
+        assert page.url.startswith(f"{here}/ui/resources?q=policy%2Fp")
+
+        page.set_viewport_size({"width": 320, "height": 600})
+        page.goto(f"{here}/ui/secrets")
+        timeline = page.get_by_role("region", name="Secrets by when they are due")
+        page.goto(f"{here}/ui/secrets#main")
+        page.keyboard.press("Tab")
+        assert page.evaluate(FOCUSED)[:2] == ["div", "Secrets by when they are due"]
+        page.keyboard.press("ArrowRight")
+        until(lambda: timeline.evaluate("one => one.scrollLeft") > 0, "the timeline is moved by keys")
+        wide = "[...document.querySelectorAll('body *')].filter(one => !one.closest('.scroll') && one.getBoundingClientRect().right > innerWidth)"
+        for path in PAGES:
+            page.goto(f"{here}{path}")
+            assert page.evaluate(f"{wide}.map(one => one.outerHTML.slice(0, 99))") == [], f"at 320 pixels nothing else of {path} is cut off"

@@ -20,10 +20,12 @@ from .sources import Sources
 LARGEST_FORM = 20_000  # bytes: a batch token, and where to go on
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 _PAGE = re.compile(r"/ui(?:/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*)?(?:\?[A-Za-z0-9._~%!$&'()*+,;=:@/?-]*)?")
+NO_LEDGER = "Your Vault token may not read the ledger of this environment, so there is nothing to show."
 WORDS: Mapping[int, tuple[str, str]] = {
     401: ("Log in", ""),
-    403: ("Not for you", "Your Vault token may not read the ledger of this environment, so there is nothing to show."),
+    403: ("Not for you", "This is not open to you, or not from where you are."),
     404: ("Not there", "There is no such page."),
+    429: ("Too many requests", "More requests came from your address than are allowed. Try again in a moment."),
     503: ("Not now", "What this page shows cannot be asked for at present. Try again in a moment."),
 }
 

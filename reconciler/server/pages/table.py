@@ -15,7 +15,7 @@ from ...edge.access import PROTECTED, PUBLIC
 from ...edge.identity import Proof
 from ...edge.routes import Refuse
 from ...edge.scope import PRINCIPAL, Principal
-from .doors import Doors, refused_page
+from .doors import NO_LEDGER, Doors, refused_page
 from .render import FILES, page, static
 from .sessions import SessionProof, Sessions, cookie_of, form_token
 from .sources import Sources
@@ -50,7 +50,7 @@ def _endpoint(sources: Sources, view: View) -> Callable[[Request], Awaitable[Res
         cookie = cookie_of(request.scope)
         try:
             if not await asyncio.to_thread(sources.api.may_see, principal):
-                return refused_page(403)
+                return refused_page(403, NO_LEDGER)
             shown = await asyncio.to_thread(view.show, sources, request)
         except NotThere:
             return refused_page(404)
