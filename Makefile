@@ -23,7 +23,7 @@ lint: $(STAMP)
 
 # All of it runs to its end; a goal that is missed fails it then.
 bench: $(STAMP)
-	@failed=0; for part in tests.bench tests.bench.scale tests.bench.auditing tests.bench.edge tests.bench.serving tests.bench.pages; do $(BIN)/python -m $$part || failed=1; done; exit $$failed
+	@failed=0; for part in tests.bench tests.bench.scale tests.bench.auditing tests.bench.edge tests.bench.serving tests.bench.pages tests.bench.compliance; do $(BIN)/python -m $$part || failed=1; done; exit $$failed
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
