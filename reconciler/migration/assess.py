@@ -42,7 +42,9 @@ def _secret(crossing: Crossing, path: str) -> Assessed:
     readable, name = theirs.readable, crossing.leader.store.name
     left = max(len(readable) - crossing.keep, 0) if crossing.keep else 0
     problems, size = [*_general(crossing, path)], 0
+    notes = [*_notes(theirs, name)]
     for slot in readable[left:]:
+        notes += [f"version {slot.id}: {why}" for why in (crossing.leader.odd(path, slot.id),) if why]
         value = crossing.value(crossing.leader, path, slot.id) or {}
         size += len(json.dumps(value, ensure_ascii=False).encode())
         problems += [f"version {slot.id}: {why}" for why in _refused(crossing, path, value)]
@@ -52,7 +54,7 @@ def _secret(crossing: Crossing, path: str) -> Assessed:
         kept, todo = recognised(crossing, path, kept, theirs, ours)  # raises Foreign
         moved = len(readable) - left - len(todo)
     gone = len(theirs.slots) - len(readable)
-    return Assessed(path, len(readable) - left, gone, left, size, max(moved, 0), tuple(problems), tuple(_notes(theirs, name)))
+    return Assessed(path, len(readable) - left, gone, left, size, max(moved, 0), tuple(problems), tuple(notes))
 
 
 def _general(crossing: Crossing, path: str) -> Iterator[str]:
@@ -98,8 +100,8 @@ def _under_way(document: dict[str, str]) -> Iterator[str]:
         return  # what consumers said of a rotation
     try:
         state = json.loads(document[KEY])
-        phase, held = str(state.get("phase", _IDLE)), bool(state.get("hold"))
+        phase = str(state.get("phase", _IDLE))
     except (ValueError, AttributeError):
-        phase, held = "unreadable", False
-    if phase != _IDLE or held:
-        yield f"a rotation is under way, in phase {'HELD' if held else phase} (let it end: `reconcile rotate status`)"
+        phase = "unreadable"
+    if phase != _IDLE:
+        yield f"a rotation is under way, in phase {phase} (let it end: `reconcile rotate status`)"

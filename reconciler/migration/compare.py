@@ -70,7 +70,8 @@ def _pair(crossing: Crossing, path: str, pair: Pair, kept: Kept, theirs: Seen, o
     readable = mine is not None and mine.readable, there is not None and there.readable
     if readable == (True, True):
         same = crossing.same(path, pair.leader, pair.follower)
-        return same, "" if same else f"version {pair.leader} of {leader} and version {pair.follower} of {follower} are not the same", ""
+        remedy = f"if it was made anew in {leader}, delete it in {follower} for good, and start again"
+        return same, "" if same else f"version {pair.leader} of {leader} is not version {pair.follower} of {follower} ({remedy})", ""
     if readable == (False, True) and mine is not None and mine.destroyed:
         remedy = f"reconcile secret delete '{path}' --version {pair.follower} --store {follower}"
         return False, f"version {pair.leader} is destroyed in {leader}, and version {pair.follower} of {follower} is not ({remedy})", ""
@@ -115,8 +116,9 @@ def _live(crossing: Crossing, kept: Kept, theirs: Seen, ours: Seen) -> Iterator[
     leader, follower = crossing.leader.store.name, crossing.follower.store.name
     if pair is not None and pair.follower != ours.live:
         yield f"readers of {follower} do not get what readers of {leader} get"
-    if not theirs.live and ours.live and (theirs.slots or theirs.recoverable):
-        yield f"it is deleted in {leader}, and not in {follower}"
+    if not theirs.live and ours.live:
+        gone = "deleted in" if theirs.slots or theirs.recoverable else "gone for good from"
+        yield f"it is {gone} {leader}, and readers of {follower} still get it"
 
 
 def _metadata(crossing: Crossing, path: str, ours: Seen) -> Iterator[str]:

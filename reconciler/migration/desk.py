@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..audit.journal import RunRecorder
+from ..audit.segment import Unloggable
 from ..audit.shelf import Shelf
-from ..core.errors import ReconcilerError, Refused, Unavailable
+from ..core.errors import LeaseLost, ReconcilerError, Refused, Unavailable
 from ..secrets.rollout import FOLDER
 from .assess import Assessed, assess
 from .compare import Compared, compare
@@ -28,7 +29,7 @@ class Copied(NamedTuple):
     versions: int = 0
     error: str = ""
     down: bool = False
-    """A store does not answer: there is no sense in going on."""
+    """A store or the audit log does not answer, or the lock is lost: there is no sense in going on."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _copied(crossing: Crossing, path: str) -> Copied:
     try:
         return Copied(path, follow(crossing, path))
     except ReconcilerError as error:
-        return Copied(path, 0, str(error).removeprefix(f"{path}: "), isinstance(error, Unavailable))
+        return Copied(path, 0, str(error).removeprefix(f"{path}: "), isinstance(error, Unavailable | LeaseLost | Unloggable))
 
 
 def _behind(crossing: Crossing, path: str) -> tuple[int, str]:

@@ -37,19 +37,14 @@ class Course(NamedTuple):
         return ""
 
     def carry(self, path: str) -> None:
-        """Copy what was just written. Raises PartlyWritten."""
+        """Copy what a command has just written. Raises PartlyWritten."""
         crossing = self._crossing()
-        if crossing is None:
-            return
-        try:
-            follow(crossing, path)
-        except ReconcilerError as error:
-            leader, follower = crossing.leader.store.name, crossing.follower.store.name
-            why = str(error).removeprefix(f"{path}: ")
-            raise PartlyWritten(
-                f"{path}: is as it should be in {leader}, and not in {follower}: {why} (do the same again, or: reconcile migrate start)",
-                path=path,
-            ) from None
+        if crossing is not None:
+            _carry(crossing, path)
+
+    def forward(self, path: str) -> None:
+        """Copy what somebody wrote to the source, whatever decides by now. Raises PartlyWritten."""
+        _carry(self.crossing, path)
 
     def _crossing(self) -> Crossing | None:
         """Which way what was written must go: to the store that decides from now on, whatever did when the command began."""
@@ -57,6 +52,16 @@ class Course(NamedTuple):
             return self.crossing
         now = self.again()
         return self.turned if now is not None and now.phase in ("returning", "aborted") else None
+
+
+def _carry(crossing: Crossing, path: str) -> None:
+    try:
+        follow(crossing, path)
+    except ReconcilerError as error:
+        leader, follower = crossing.leader.store.name, crossing.follower.store.name
+        why = str(error).removeprefix(f"{path}: ")
+        text = f"{path}: is as it should be in {leader}, and not in {follower}: {why} (do the same again, or: reconcile migrate start)"
+        raise PartlyWritten(text, path=path) from None
 
 
 class Routed(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -19,6 +20,7 @@ LABELS = 14  # AWS takes 20 a secret: the rest is for AWS's own three, for puts 
 _PENDING = "AWSPENDING"
 _LABEL = re.compile(r"reconciler-history-(\d{6})")
 _SERVICE = "secretsmanager"
+_TEXT = "it holds numbers, lists or maps, which arrive as their JSON text"
 _TAG_KEY = re.compile(r"[\w\s.:/=+\-@]{1,128}")
 _TAG_VALUE = re.compile(r"[\w\s.:/=+\-@]{0,256}")
 _TAGS = 50
@@ -74,6 +76,10 @@ class Side(Protocol):
         """Why a secret cannot leave this store now; empty: it can."""
         ...
 
+    def odd(self, path: str, version: str) -> str:
+        """How a version's content is not the map of strings as which it moves; empty: it is one."""
+        ...
+
     def misfit(self, metadata: Mapping[str, str]) -> str:
         """Why this store cannot hold such metadata; empty: it can."""
         ...
@@ -104,6 +110,9 @@ class FileSide(NamedTuple):
     def stays(self, path: str) -> str:
         return ""
 
+    def odd(self, path: str, version: str) -> str:
+        return ""
+
     def misfit(self, metadata: Mapping[str, str]) -> str:
         return ""
 
@@ -111,7 +120,7 @@ class FileSide(NamedTuple):
 class Reader(Protocol):
     """What is needed of a Vault client."""
 
-    def read(self, path: str) -> Mapping[str, Any] | None: ...
+    def read(self, path: str, *, version: str = "") -> Mapping[str, Any] | None: ...
     def list(self, path: str) -> Any: ...
 
 
@@ -152,6 +161,10 @@ class KvSide(NamedTuple):
 
     def stays(self, path: str) -> str:
         return ""
+
+    def odd(self, path: str, version: str) -> str:
+        found = (self.client().read(f"{self.mount}/data/{checked_path(path)}", version=version) or {}).get("data") or {}
+        return "" if all(isinstance(text, str) for text in found.values()) else _TEXT
 
     def misfit(self, metadata: Mapping[str, str]) -> str:
         if len(metadata) > _KV_KEYS:
@@ -219,6 +232,14 @@ class AwsSide(NamedTuple):
         if _PENDING in labels and labels[_PENDING] != labels.get(LIVE):
             return "a rotation of AWS's own is under way (let it end, or take the label AWSPENDING away)"
         return ""
+
+    def odd(self, path: str, version: str) -> str:
+        answer = self.client.call(_SERVICE, "get_secret_value", SecretId=self.prefix + checked_path(path), VersionId=version)
+        try:
+            found = json.loads(answer["SecretString"])
+        except (KeyError, ValueError):
+            return ""  # plain text is the key `value`; what is binary, nobody can read here
+        return _TEXT if isinstance(found, dict) and not all(isinstance(text, str) for text in found.values()) else ""
 
     def misfit(self, metadata: Mapping[str, str]) -> str:
         if len(metadata) > _TAGS:

@@ -15,6 +15,7 @@ from ..secrets.rollout import FOLDER
 from .assess import Assessed, assess
 from .compare import Compared
 from .desk import STARTED, Copied, Desk, covered, probed
+from .follow import Crossing
 from .pairs import Pairs
 from .record import Record, read_record, write_record
 
@@ -76,8 +77,14 @@ def verified(desk: Desk, record: Record) -> Sequence[Compared]:
     """Hold both stores against each other. After the cutover the destination may be ahead; the source may not."""
     crossing = desk.crossing(record, turned=record.phase == "returning")
     probed(crossing.leader, crossing.follower)
-    paths = _back(desk, record) if record.phase == "returning" else covered(crossing.leader, record)
+    paths = _back(desk, record) if record.phase == "returning" else covered(crossing.leader, record) + _vanished(crossing, record)
     return desk.compare(crossing, paths, ahead=record.phase == "cutover")
+
+
+def _vanished(crossing: Crossing, record: Record) -> list[str]:
+    """What was copied, and is in the leader no more."""
+    noted, there = crossing.pairs.paths(), set(covered(crossing.leader, record))
+    return [path for path in covered(crossing.follower, record) if path not in there and crossing.pairs.mark(path) in noted]
 
 
 def cutover(desk: Desk, agreed: Callable[[Record, int], bool]) -> Done | None:
@@ -95,6 +102,10 @@ def cutover(desk: Desk, agreed: Callable[[Record, int], bool]) -> Done | None:
         if not agreed(record, len(found)):
             return None
         record = desk.switch(record, "closing", "migrate.cutover")
+        # A rotation may have begun just before: from here on none does.
+        if problems := _under_way(desk, record, (one.path for one in found)):
+            desk.switch(record, "dual", "migrate.cutover")
+            raise Unmovable(problems)
     crossing = desk.crossing(record)
     done = Done(record, desk.copy(crossing, covered(crossing.leader, record)))
     if done.failed:

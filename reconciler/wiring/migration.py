@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from reconciler.core.errors import Refused
 from reconciler.engine.world import Progress
 from reconciler.migration import verbs
 from reconciler.migration.compare import Compared
@@ -35,6 +36,10 @@ def assessment(settings: Settings, asked: Asked, progress: Progress) -> dict[str
 def started(settings: Settings, asked: Asked, progress: Progress) -> dict[str, Any]:
     """Begin, or go on."""
     with opened_desk(settings, progress, writing=True) as desk:
+        if environment_on_disk(settings).stores.write == "dual":
+            raise Refused(
+                "the environment writes to all stores itself, and a migration would meet those copies (write `write: primary` first)"
+            )
         return _done(verbs.start(desk, wanted(desk, asked)))
 
 

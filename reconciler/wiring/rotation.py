@@ -122,8 +122,8 @@ def _carry(course: Callable[[], Course | None], job: Job) -> str:
     """Copy what was rotated to where a migration takes it; return why that could not be done."""
     try:
         found = course()
-        if found and found.record.leader == job.store.name and found.record.covers(job.path):
-            found.carry(job.path)
+        if found and found.record.source == job.store.name and found.record.phase != "returning" and found.record.covers(job.path):
+            found.forward(job.path)
     except ReconcilerError as error:
         return str(error)
     return ""
