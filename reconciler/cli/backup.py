@@ -1,11 +1,14 @@
-"""backup: one file of everything that a lost server takes away, for its recipients alone."""
+"""backup and restore: one file of everything that a lost server takes away, for its recipients alone, and the way back."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
+from reconciler.cli.running import ask_or_yes
 from reconciler.settings import Settings
 
 output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -71,4 +74,103 @@ def key(file: Path) -> None:
     click.echo(make_key(file))
 
 
-COMMANDS = (backup,)
+@click.command()
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--plan", is_flag=True, help="Only show what would be written.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--keep-newer", is_flag=True, help="Leave what is newer than the backup as it is, and restore the rest.")
+@click.option("--drill", is_flag=True, help="Only try it: into a throw-away folder. The audit log keeps the evidence.")
+@click.option("--probe", is_flag=True, help="Without FILE: try the credentials that a restore still holds.")
+@identity
+@output
+@click.pass_obj
+def restore(
+    settings: Settings,
+    file: Path | None,
+    plan: bool,
+    yes: bool,
+    keep_newer: bool,
+    drill: bool,
+    probe: bool,
+    identity: Path | None,
+    output: str,
+) -> None:
+    """Bring a backup back, with the token at hand. It shows a plan first, and writes over nothing that is newer.
+
+    Every rotation is held until its credential was tried: one that works is released, one that its target refuses is
+    rotated anew. Killed, it goes on when called again. Exits 5 where something could not be restored or made good.
+
+    \b
+    reconcile restore FILE --identity ops.key --plan
+    reconcile restore FILE --identity ops.key
+    reconcile apply                            policies, roles and mounts come from git
+    reconcile restore --probe                  what could not be tried before
+    """
+    if bool(file) == probe or (probe and (plan or drill or keep_newer)) or (plan and drill):
+        raise click.UsageError("give FILE, with --plan or --drill or neither, or --probe alone")
+    if not (plan or drill or probe):
+        ask_or_yes(yes)
+    if file is None:
+        sys.exit(_probe(settings, output))
+    if drill:
+        _drill(settings, file, identity, output)
+        return
+    sys.exit(_restore(settings, file, identity, Way(plan, yes, keep_newer), output))
+
+
+class Way(NamedTuple):
+    """How a restore goes about it."""
+
+    plan: bool
+    yes: bool
+    keep_newer: bool
+
+
+def _restore(settings: Settings, file: Path, identity: Path | None, way: Way, output: str) -> int:
+    from reconciler.cli.output import say, say_json
+    from reconciler.report.restore import plan_text
+    from reconciler.wiring.restoring import opened_restore, refuse_newer, step_rows
+
+    with opened_restore(settings, file, identity) as restoring:
+        planned = restoring.plan()
+        id, rows = restoring.backup.manifest.id, step_rows(planned)
+        if output == "text":
+            say(plan_text(id, rows), settings)
+        elif way.plan:
+            say_json({"id": id, "steps": rows})
+        if not way.keep_newer:
+            refuse_newer(planned)
+        if way.plan or not (way.yes or click.confirm("Restore this?", default=False)):
+            return 0
+        failed = [done for done in restoring.carry_out(planned) if done.error]
+    for done in failed:
+        click.echo(f"error: {done.step.part} {done.step.id}: {done.error}", err=True)
+    return _probe(settings, output, {"id": id, "steps": rows, "failed": [done.step.id for done in failed]}) or (5 if failed else 0)
+
+
+def _probe(settings: Settings, output: str, restored: dict[str, object] | None = None) -> int:
+    from reconciler.cli.output import say, say_json
+    from reconciler.report.restore import tried_text
+    from reconciler.wiring.probing import tried
+
+    found = list(tried(settings))
+    if output == "json":
+        say_json({**(restored or {}), "tried": [one._asdict() for one in found]})
+    else:
+        say(tried_text(found) or "No rotation is held by a restore.", settings)
+    return 5 if any(one.failed for one in found) else 0
+
+
+def _drill(settings: Settings, file: Path, identity: Path | None, output: str) -> None:
+    from reconciler.cli.output import say_json
+    from reconciler.wiring.restoring import drilled
+
+    id, done = drilled(settings, file, identity)
+    if output == "json":
+        say_json({"id": id, **done._asdict()})
+        return
+    click.echo(f"{id}: {done.versions:,} versions, a ledger of {done.objects:,} objects and {done.entries:,} entries of the audit log")
+    click.echo("ok: all of it was restored into a throw-away folder and is what was backed up; the audit log has the evidence")
+
+
+COMMANDS = (backup, restore)

@@ -60,10 +60,10 @@ class Desk(NamedTuple):
 
 
 @contextmanager
-def desk(settings: Settings) -> Iterator[Desk]:
-    """The environment as it lies on the disk, with the login that applies. Nothing is sent yet."""
+def desk(settings: Settings, *, administrator: bool = False) -> Iterator[Desk]:
+    """The environment as it lies on the disk, with the login that applies, or with the token at hand. Nothing is sent yet."""
     environment = environment_on_disk(settings)
-    clients = ClientPool(environment, "apply", settings.environ, {}, lambda _seconds: None)
+    clients = ClientPool(environment, "apply", settings.environ, {}, lambda _seconds: None, administrator=administrator)
     try:
         yield Desk(settings, environment, clients)
     finally:
@@ -188,8 +188,9 @@ def _vaults(at: Desk) -> list[str]:
 
 
 def _everything(at: Desk, book: Log, *, snapshot: bool) -> Iterator[Record]:
-    yield from ledger_records(shelf_of(at.settings, at.environment, at.clients, gated=False))
+    # In the order in which it is restored: before the log is there, nothing can be recorded.
     yield from audit_records(book)
+    yield from ledger_records(shelf_of(at.settings, at.environment, at.clients, gated=False))
     for store in at.environment.stores.declared:
         yield from store_records(store_of(at.settings, at.environment, at.clients, store))
     for instance in _vaults(at) if snapshot else ():

@@ -1,0 +1,125 @@
+"""What a restore would do, thing by thing. Reads the backup and the places, writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from ..audit import head as log_heads
+from ..audit.log import Log
+from ..audit.shelf import Shelf
+from ..ledger import head as ledger_heads
+from ..rotation.state import FOLDER as ROTATIONS
+from ..rotation.state import read_state
+from ..secrets.store import SecretStore
+from .comparing import Step, placed
+from .damage import Damaged
+from .held import is_before_its_secret
+from .records import AUDIT, LEDGER, SNAPSHOT, Record
+
+
+class Aims(NamedTuple):
+    """Where everything goes. A store that is None: its place is not there yet, so nothing is."""
+
+    shelf: Shelf
+    book: Log
+    stores: Mapping[str, SecretStore | None]
+
+
+def steps(records: Iterable[Record], aims: Aims) -> Iterator[Step]:
+    """One step for the ledger, one for the audit log, one for each secret and each state of a rotation."""
+    for (part, id), group in groups(records):
+        if part == SNAPSHOT:
+            continue
+        if part in (LEDGER, AUDIT):
+            yield _shelf_step(part, group, aims)
+        elif part not in aims.stores:
+            yield Step(part, id, "newer", why="the environment declares no such store")
+        elif id.startswith(ROTATIONS):
+            yield _state_step(part, id, next(group), aims.stores.get(part))
+        else:
+            yield _secret_step(part, id, versions_of(group), aims)
+
+
+def groups(records: Iterable[Record]) -> Iterator[tuple[tuple[str, str], Iterator[Record]]]:
+    """The records of one secret together, those of a shelf too: they stand one after the other."""
+    return groupby(records, lambda one: (one.part, "" if one.what == "entry" else one.id))
+
+
+def versions_of(group: Iterable[Record]) -> list[Record]:
+    return [one for one in group if one.what == "version"]
+
+
+WENT_ON = "it was written since"
+
+
+def _shelf_step(part: str, group: Iterator[Record], aims: Aims) -> Step:
+    count, head = 0, b""
+    for record in group:
+        count += 1
+        head = record.raw if record.id == (ledger_heads.KEY if part == LEDGER else log_heads.KEY) else head
+    shelf = aims.shelf if part == LEDGER else aims.book.shelf
+    kept = shelf.get(ledger_heads.KEY if part == LEDGER else log_heads.KEY)
+    if kept is None:
+        return Step(part, "", "create" if head else "same", count if head else 0)
+    if kept.content == head:
+        return Step(part, "", "same")
+    if part == LEDGER:
+        return Step(part, "", "newer", why=_ledger_differs(head, kept.content))
+    why = _log_differs(head, kept.content, aims.book)
+    return Step(part, "", "newer" if why else "same", why=why or "it goes on from there")
+
+
+def _ledger_differs(archived: bytes, live: bytes) -> str:
+    old, new = ledger_heads.read_head(archived) if archived else None, ledger_heads.read_head(live)
+    return f"state {new.serial} is there, and {old.serial if old else 'none'} is in the backup"
+
+
+def _log_differs(archived: bytes, live: bytes, book: Log) -> str:
+    """Empty where the log that is there goes on from the one in the backup: then it is all there."""
+    old, new = log_heads.read_head(archived) if archived else log_heads.Head(), log_heads.read_head(live)
+    known = not old.note or any(one.note == old.note for one in log_heads.every(book.shelf, new))
+    return "" if known else f"another log of {new.size:,} entries is there, which is not what the backup's goes on as"
+
+
+def _state_step(part: str, id: str, record: Record, store: SecretStore | None) -> Step:
+    held = store.get(id) if store else None
+    if held is None:
+        return Step(part, id, "create", 1)
+    name = id.removeprefix(ROTATIONS)
+    if dict(held.value) == record.value:
+        return Step(part, id, "same")
+    if read_state(held.value, held.version, name).restore_epoch > read_state(record.value, "", name).restore_epoch:
+        return Step(part, id, "same", why="it was restored before")
+    return Step(part, id, "newer", why="its rotation went on since")
+
+
+def _secret_step(part: str, id: str, archived: Sequence[Record], aims: Aims) -> Step:
+    store = aims.stores.get(part)
+    if not archived:
+        raise Damaged("payload", f"{id} has no version")
+    if store is None:
+        return Step(part, id, "create", len(archived))
+    known = store.versions(id)
+    if known and not known[0].readable:
+        return Step(part, id, "newer", why="it was deleted since")
+    live = live_values(store, id)
+    found = placed([one.value for one in archived], [value for _, value in live])
+    if found is None:
+        return Step(part, id, "newer", why="it has other values")
+    if found.behind == len(archived) and not _waits(store, id):
+        return Step(part, id, "same", why=WENT_ON if found.upto < len(live) else "")
+    return Step(part, id, "finish" if live else "create", len(archived) - found.behind)
+
+
+def _waits(store: SecretStore, id: str) -> bool:
+    """Whether the state of its rotation was put down, and does not know yet that the secret is there."""
+    held = store.get(f"{ROTATIONS}{id}")
+    return held is not None and is_before_its_secret(read_state(held.value, held.version, id))
+
+
+def live_values(store: SecretStore, id: str) -> list[tuple[str, dict[str, str]]]:
+    """Readable versions with their values, oldest first."""
+    found = [(one.id, store.get(id, one.id)) for one in reversed(store.versions(id)) if one.readable]
+    return [(version, dict(held.value)) for version, held in found if held is not None]

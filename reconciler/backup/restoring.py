@@ -1,0 +1,177 @@
+"""Carries out a restore: entries of shelves, versions of secrets oldest first, states of rotations. Killed anywhere, it is called again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from ..audit import head as log_heads
+from ..audit.journal import Recorder, RunRecorder
+from ..audit.log import Log
+from ..audit.shelf import Shelf
+from ..core.errors import Conflict, ReconcilerError, Refused, Unavailable
+from ..ledger import head as ledger_heads
+from ..ledger.holder import KEY as LOCK
+from ..ledger.holder import LockEntry, read_entry, write_entry
+from ..ledger.ledger import SECRET_KEY
+from ..rotation.state import FOLDER as ROTATIONS
+from ..rotation.state import read_state, write_state
+from ..secrets.store import SecretStore
+from .comparing import Step, placed, renamed
+from .held import completed, is_before_its_secret, is_restored, put_down
+from .planning import groups, live_values
+from .records import AUDIT, LEDGER, Record
+
+ACTION = "restore"
+_NOT_OURS = "aws:"  # tags that AWS alone may set
+
+
+class Hands(NamedTuple):
+    """What a restore works with. `place` makes the place of a store where it is not there."""
+
+    shelf: Shelf
+    book: Log
+    recorder: RunRecorder
+    place: Callable[[str], Place]
+
+
+class Carried(NamedTuple):
+    """What became of a step. An empty error: it is done."""
+
+    step: Step
+    error: str = ""
+
+
+class Place(NamedTuple):
+    """A store to write into, the id of the backup, and who is told before and after."""
+
+    store: SecretStore
+    backup: str
+    recorder: Recorder
+
+    def put(self, path: str, value: dict[str, str], expected: str) -> str:
+        """Write a version. Raises Conflict where something else is there."""
+        intent = self.recorder.intent(ACTION, path, store=self.store.name, ver_from=expected)
+        try:
+            version = self.store.put(path, value, expected)
+        except Conflict:
+            self.recorder.outcome(intent, "failed")
+            raise
+        except BaseException:
+            self.recorder.outcome(intent, "unknown")
+            raise
+        self.recorder.outcome(intent, "applied", ver_to=version)
+        return version
+
+
+def put_entries(group: Iterable[Record], shelf: Shelf) -> None:
+    """Write what a head names, then the head. `add` and create-only `put`: to do it again changes nothing."""
+    for record in group:
+        if record.id == SECRET_KEY:
+            _put_key(shelf, record)
+        elif "/" in record.id:
+            shelf.add(record.id, record.raw)
+        elif record.id in (ledger_heads.KEY, log_heads.KEY):
+            shelf.put(record.id, record.raw, "")
+        else:
+            with suppress(Conflict):  # a pepper or a lockdown that is there counts
+                shelf.put(record.id, record.raw, "")
+
+
+def _put_key(shelf: Shelf, record: Record) -> None:
+    """Where the ledger is empty, a key that somebody made meanwhile is good for nothing: what was marked needs the old one."""
+    kept = shelf.get(record.id)
+    if kept is None or kept.content != record.raw:
+        shelf.put(record.id, record.raw, kept.version if kept else "")
+
+
+def raise_fence(shelf: Shelf) -> None:
+    """See that the next holder of the lock comes after the last writer of the ledger. Raises Conflict, Refused."""
+    kept, head = shelf.get(LOCK), shelf.get(ledger_heads.KEY)
+    if kept is None or head is None:
+        return
+    entry, fence = read_entry(kept.content), ledger_heads.read_head(head.content).fence
+    if entry.fence < fence:
+        if entry.holder is not None:
+            raise Refused(f"{entry.holder.owner} holds the lock of the environment (reconcile lock)")
+        shelf.put(LOCK, write_entry(LockEntry(fence, entry.beat + 1)), kept.version)
+
+
+def put_state(record: Record, place: Place) -> None:
+    """Put down the state of a rotation, held."""
+    state = put_down(read_state(record.value, "", record.id.removeprefix(ROTATIONS)), place.backup)
+    place.put(record.id, write_state(state), "")
+
+
+def put_secret(group: Sequence[Record], place: Place) -> None:
+    """Write the versions that are missing, then tell the state of the rotation."""
+    path, archived = group[0].id, [one for one in group if one.what == "version"]
+    live = live_values(place.store, path)
+    _answer_what_was_left(place, path, live[-1][0] if live else "")
+    found = placed([one.value for one in archived], [value for _, value in live])
+    if found is None:
+        raise Conflict(f"{path}: somebody wrote it since the restore was planned", path=path)
+    there = [version for version, _ in live[: found.upto]]
+    for record in archived[found.behind :]:
+        there.append(place.put(path, record.value, there[-1] if there else ""))
+    for record in group:
+        if record.what == "metadata":
+            place.store.annotate(path, {key: text for key, text in record.value.items() if not key.startswith(_NOT_OURS)})
+    _tell_state(place, path, renamed([one.version for one in archived], there))
+
+
+def _tell_state(place: Place, path: str, versions: dict[str, str]) -> None:
+    document = f"{ROTATIONS}{path}"
+    held = place.store.get(document)
+    if held is None:
+        return
+    state = read_state(held.value, held.version, path)
+    if not is_restored(state):
+        state = put_down(state, place.backup)  # the store had kept the state, and not the secret
+    elif not is_before_its_secret(state):
+        return
+    place.put(document, write_state(completed(state, place.backup, versions)), held.version)
+
+
+def _answer_what_was_left(place: Place, path: str, newest: str) -> None:
+    """Say of a write that a killed restore had begun whether it was done: the store shows it."""
+    for one in place.recorder.dangling(path):
+        if one.action == ACTION and one.store == place.store.name:
+            made = newest if newest != one.ver_from else ""
+            place.recorder.outcome(one.id, "applied" if made else "failed", **({"ver_to": made} if made else {}))
+
+
+def carry_out(records: Iterable[Record], todo: Mapping[tuple[str, str], Step], hands: Hands) -> Iterator[Carried]:
+    """Do what was planned, in the order of the backup. A thing that cannot be done stops no other, but for a place that is down."""
+    for (part, id), group in groups(records):
+        step = todo.get((part, id))
+        if step is None or not step.begins:
+            continue
+        try:
+            _carry(step, group, hands)
+        except Unavailable:
+            raise
+        except ReconcilerError as error:
+            yield Carried(step, str(error))
+        else:
+            yield Carried(step)
+
+
+def _carry(step: Step, group: Iterator[Record], hands: Hands) -> None:
+    if step.part == AUDIT:
+        put_entries(group, hands.book.shelf)
+        hands.recorder.decision(ACTION, AUDIT, outcome="applied")  # before it was there nothing could be recorded
+    elif step.part == LEDGER:
+        intent = hands.recorder.intent(ACTION, LEDGER)
+        try:
+            put_entries(group, hands.shelf)
+            raise_fence(hands.shelf)
+        except BaseException:
+            hands.recorder.outcome(intent, "unknown")
+            raise
+        hands.recorder.outcome(intent, "applied")
+    elif step.id.startswith(ROTATIONS):
+        put_state(next(group), hands.place(step.part))
+    else:
+        put_secret(list(group), hands.place(step.part))
