@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 from reconciler.audit.redaction import Masks
 from reconciler.audit.search import Row, Wanted, search
 from reconciler.compliance.evidence import Commit, Drift, Kept, Known, LogPlace, Part, Sinks, Stock, Strayed, Tallied, Verified, absent
-from reconciler.core.address import Address
+from reconciler.core.address import Address, Place
 from reconciler.core.change import Action, Change
 from reconciler.core.errors import ReconcilerError
+from reconciler.core.kind import Live, Reading
 from reconciler.core.plan import Plan
+from reconciler.core.resource import Spec
 from reconciler.core.run import RunRecord
 from reconciler.core.standing import Standing
 from reconciler.desired.commits import applied_between, known, provenance
 from reconciler.desired.git import Repository
+from reconciler.engine.inventory import Inventory
 from reconciler.engine.plan import make_plan
 from reconciler.engine.scope import within_reach
 
@@ -26,6 +29,7 @@ from .compliance_reach import Reach
 from .evidence import Opened
 from .rotation import rotation_of
 from .stores import store_of
+from .territories import ground, ours
 
 if TYPE_CHECKING:
     from reconciler.desired.load import Desired
@@ -62,8 +66,18 @@ def _known(session: Session, plan: Plan) -> Iterator[Known]:
         kind = session.world.kinds.get(address.kind)
         if kind is not None and not kind.declared:
             yield Known(str(address), declared=True, there=address not in gone, origin=resource.origin)
-    for address in plan.unmanaged:
+    for address in set(plan.unmanaged) - _ours(session, plan):
         yield Known(str(address), declared=False, there=True)
+
+
+def _ours(session: Session, plan: Plan) -> frozenset[Address]:
+    """What `bootstrap` made for the reconciler itself: it is declared by the environment's file."""
+    environment, kinds = session.clients.environment, session.world.kinds
+    readings: dict[tuple[str, Place], dict[str, Live[Any]]] = {}
+    for address in (*session.wish.resources, *plan.unmanaged):
+        readings.setdefault((address.kind, address.place), {})[address.name] = Live(Spec())
+    seen = Inventory({key: Reading(live) for key, live in readings.items() if key[0] in kinds})
+    return ours(environment, kinds, ground(session.settings, environment, session.clients), seen).taken
 
 
 def standings_of(reach: Reach, commit: str) -> Part[Standing]:

@@ -20,6 +20,7 @@ from reconciler.kinds import KINDS
 from reconciler.settings import Settings
 from reconciler.wiring.compliance import gather, offline_report, report
 from tests.cli.site import Site, site_in
+from tests.cli.test_two_logins import TwoLogins
 
 ENVIRONMENT = """
 project: genesis
@@ -134,7 +135,8 @@ def test_each_thing_that_went_wrong_is_told_by_the_check_that_is_for_it(lived_in
 
 
 def test_one_byte_that_was_changed_in_the_log_is_told(lived_in: Site) -> None:
-    segment = max((lived_in.repo / ".reconcile/audit/dev/segments").glob("*.jsonl"))
+    segments = (lived_in.repo / ".reconcile/audit/dev/segments").glob("*.jsonl")
+    segment = next(one for one in segments if b"rotation." in one.read_bytes())
     raw = bytearray(segment.read_bytes())
     raw[raw.index(b"rotation.") + 3] ^= 1
     segment.write_bytes(raw)
@@ -171,6 +173,20 @@ def test_a_login_that_may_read_little_makes_no_check_pass_for_want_of_findings(l
     found = by_id(report(settings_of(Site(lived_in.repo, {**lived_in.environ, "VAULT_TOKEN": poor}, lived_in.namespace))))
     needed = ("C01", "C02", "C04", "C10", "C11", "C12", "C14", "C21", "C25", "C28")
     assert {name: found[name].status for name in needed} == dict.fromkeys(needed, Status.NOT_ASSESSED)
+
+
+def test_the_login_that_plans_sees_enough_for_most_and_says_what_it_lacks(site: Site, vault: VaultClient) -> None:
+    logins = "vault: {primary: {auth: {plan: {method: approle}, apply: {method: approle}}}}\n"
+    site.write("desired-state/environments/dev.yaml", ENVIRONMENT + logins)
+    site.commit()
+    assert site.run("bootstrap", "--yes").code == 0
+    two = TwoLogins(site, vault)
+    assert site.run("rotate", "--all", **two.environ("apply")).code == 0
+    found = by_id(report(settings_of(Site(site.repo, {**site.environ, **two.environ("plan")}, site.namespace))))
+    passed = {name for name, one in found.items() if one.status is Status.PASS}
+    assert passed >= {"C01", "C02", "C04", "C07", "C13", "C14", "C15", "C18", "C21", "C25", "C27", "C28", "C30"}
+    assert "lacks list on identity/group/name" in found["C11"].reason
+    assert "sys/audit" in found["C12"].reason
 
 
 def test_thresholds_that_a_framework_caps_are_refused_at_their_line(site: Site) -> None:
