@@ -140,7 +140,7 @@ def _rule_words(rule: Rule) -> tuple[bytes, ...]:
     if isinstance(rule, Ban):
         return (b"ban", *_ban_words(rule))
     if isinstance(rule, Bucket):
-        sort, numbers = b"leaky" if rule.waits else b"bucket", (rule.interval, rule.depth, 0, 0)
+        sort, numbers = b"bucket", (rule.interval, rule.depth, int(rule.waits), 0)
     elif isinstance(rule, FixedWindow):
         sort, numbers = b"fixed", (rule.limit, rule.per, 0, 0)
     else:
