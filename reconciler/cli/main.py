@@ -16,6 +16,7 @@ from reconciler.cli import (
     audit,
     backup,
     completeness,
+    compliance,
     developing,
     health,
     history,
@@ -49,6 +50,7 @@ MODULES = (
     completeness,
     backup,
     report,
+    compliance,
     serve,
     developing,
 )
@@ -104,6 +106,7 @@ for command in (
     *completeness.COMMANDS,
     *backup.COMMANDS,
     *report.COMMANDS,
+    *compliance.COMMANDS,
     *serve.COMMANDS,
     *developing.COMMANDS,
 ):

@@ -11,19 +11,30 @@ from reconciler.settings import Settings
 
 @click.command()
 @click.option("--commit", metavar="REV", default="", help="This commit instead of the work tree; nothing is checked out.")
+@click.option("-o", "--output", type=click.Choice(["text", "sarif"]), default="text", show_default=True)
 @click.pass_obj
-def validate(settings: Settings, commit: str) -> None:
+def validate(settings: Settings, commit: str, output: str) -> None:
     """Check the desired state without a server: everything that is wrong, at once.
 
-    With no --env, every environment of the repository is checked.
+    With no --env, every environment of the repository is checked. What the compliance checks can know of it is said in
+    notes, which change no exit code unless `guards: {findings: SEVERITY}` says so. `-o sarif` has all of it at its lines.
     """
+    from reconciler.core.errors import Invalid
     from reconciler.core.values import visible
     from reconciler.wiring.offline import validated
 
-    for environment, objects, notes in validated(settings, commit):
-        for note in notes:
-            click.echo(visible(f"note: {environment}: {note}"))
-        click.echo(f"{environment}: {objects:,} objects, valid.")
+    found = validated(settings, commit)
+    if output == "sarif":
+        from reconciler.cli.output import say_json
+        from reconciler.report.sarif import compliance_sarif
+
+        say_json(compliance_sarif([one.report for one in found.checked], found.problems))
+    if found.wrong:
+        raise Invalid(found.wrong)
+    for one in found.checked if output == "text" else ():
+        for note in one.notes:
+            click.echo(visible(f"note: {one.environment}: {note}"))
+        click.echo(f"{one.environment}: {one.objects:,} objects, valid.")
 
 
 @click.command()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.plans import allow, commit, exit_code, output, plan_code, progress, show, targets, trust_ref
+from reconciler.cli.plans import allow, commit, exit_code, output, output_plan, plan_code, progress, show, targets, trust_ref
 from reconciler.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan (the JSON of -o json) for `apply PLANFILE`.")
-@output
+@output_plan
 @exit_code
 @targets
 @allow
@@ -44,7 +44,8 @@ def plan(
     """Show what an apply would change. Writes nothing, anywhere.
 
     Uncommitted changes are planned too, and marked. A plan that a guard refuses is printed and exits 4; one that could
-    not read everything exits 1.
+    not read everything exits 1. Notes name what the compliance checks find in what changes; `-o sarif` prints all that
+    they find in the desired state, at its lines, instead of the plan.
 
     \b
     reconcile plan --exit-code                 for scripts: 3 where something would change

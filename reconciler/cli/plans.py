@@ -46,6 +46,7 @@ class Digest(click.ParamType[str]):
 
 
 output = click.option("-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+output_plan = click.option("-o", "--output", type=click.Choice(["text", "json", "markdown", "sarif"]), default="text", show_default=True)
 output_json = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 exit_code = click.option("--exit-code", is_flag=True, help="Exit 3 when something would change.")
 trust_ref = click.option(
@@ -76,6 +77,10 @@ def show(found: Plan, session: Session, settings: Settings, output: str, *, unma
     if output == "json":
         names = [str(address) for address in found.unmanaged]
         say_json({**plan_json(found), "unmanaged": names} if unmanaged else plan_json(found))
+    elif output == "sarif":
+        from reconciler.report.sarif import compliance_sarif
+
+        say_json(compliance_sarif([session.check()] if session.check else []))
     elif output == "markdown":
         from reconciler.report.markdown import plan_markdown
 

@@ -22,6 +22,7 @@ from reconciler.ledger.ledger import Ledger
 from reconciler.ledger.stack import rollback_target
 from reconciler.settings import Settings
 
+from .complying import checked_offline, refuse_findings
 from .connect import Parts, collector_off, connected
 from .own_login import own_login
 from .saved import SavedPlan, saved_plan
@@ -65,8 +66,11 @@ def opened(
         older = repository.read(repository.resolve(changed_since)) if changed_since is not None else None
         with connecting as parts, _ahead(parts, purpose if older is None else "") as ahead:
             desired = _load(settings, tree, trusted)
+            check = checked_offline(tree, desired)
+            refuse_findings(desired, check)
             own = own_login(desired.environment, purpose, administrator=administrator)
             session = _joined(settings, parts, _wish(desired, tree, repository, own, unsaved=unsaved), ahead)
+            session.check = check if purpose == "plan" else None
             if older is not None:
                 session.scope = scope_since(older, tree, trusted, desired, changed_since or "")
             del tree, trusted, older  # the text of a hundred thousand documents, which nobody reads again

@@ -32,6 +32,7 @@ from reconciler.settings import Settings
 from .clients import ClientPool, Gates
 
 if TYPE_CHECKING:
+    from reconciler.core.findings import Report
     from reconciler.ledger.shelf import Shelf
 
     from .saved import SavedPlan
@@ -53,6 +54,8 @@ class Session:
     run: str
     began: float
     ahead: Ahead | None = None
+    check: Callable[[], Report] | None = None
+    """What the compliance checks find in the desired state alone."""
     scope: Scope | None = None
     looking_back: bool = False
     """Only what can still be looked at counts: nothing drifts on an instance that is gone."""
@@ -77,11 +80,19 @@ class Session:
             rolling_back=rolling_back,
             scope=self.scope,
         )
-        if not any(address.kind == "secret" for address in self.wish.resources):
-            return planned.plan
-        from .schedule import schedule_notes  # rotation, and the stores with it, only where there are secrets
+        notes = {*planned.plan.notes, *self._findings(planned.plan)}
+        if any(address.kind == "secret" for address in self.wish.resources):
+            from .schedule import schedule_notes  # rotation, and the stores with it, only where there are secrets
 
-        return replace(planned.plan, notes=tuple(sorted({*planned.plan.notes, *schedule_notes(self)})))
+            notes |= {*schedule_notes(self)}
+        return replace(planned.plan, notes=tuple(sorted(notes)))
+
+    def _findings(self, plan: Plan) -> Iterator[str]:
+        """What the compliance checks find in what changes. A plan of nothing is not held up by them."""
+        if self.check is not None and plan.changes:
+            from reconciler.report.compliance_notes import finding_notes
+
+            yield from finding_notes(self.check(), {str(change.address) for change in plan.changes})
 
     def orders(
         self,
