@@ -136,7 +136,8 @@ def anchor(settings: Settings, check: str | None, anchors: Path | None) -> None:
 def archive(settings: Settings, older_than: str, place: str, keep: bool, yes: bool) -> None:
     """Copy old segments to an archive, then drop their lines here. Hashes and checkpoints stay: the log still verifies."""
     from reconciler.cli.running import ask_or_yes
-    from reconciler.wiring.evidence import archive_place, opened_book
+    from reconciler.wiring.archives import archive_place
+    from reconciler.wiring.evidence import opened_book
 
     ask_or_yes(yes or keep)
     to = archive_place(place)

@@ -26,10 +26,9 @@ from reconciler.core.values import parse_duration
 from reconciler.desired.environments import Environment, read_environment
 from reconciler.desired.git import Repository
 from reconciler.dev.state import ensure_state_folder
-from reconciler.ledger.file import FileShelf
-from reconciler.ledger.shelf import Shelf
 from reconciler.settings import Settings
 
+from .archives import named, shelf_of_archive
 from .auditing import book_of, declared_keys, recording
 from .clients import ClientPool
 
@@ -153,30 +152,6 @@ class Opened:
         if not keep:
             with recording(self.settings, self.clients, "audit.archive") as scribe:
                 prune(self.book, archived, named(to), verdict.pruned, scribe.keep_signed)
-
-
-def shelf_of_archive(settings: Settings, clients: ClientPool, to: ArchivePlace) -> Shelf:
-    """A bucket or a folder that takes archives. Nothing is sent yet."""
-    if to.file:
-        return FileShelf(settings.repo / to.file)
-    from reconciler.ledger.s3 import S3Shelf
-
-    bucket, _, prefix = to.s3.partition("/")
-    return S3Shelf(clients.aws(to.aws, gated=False), bucket, prefix)
-
-
-def named(to: ArchivePlace) -> str:
-    """A place as events about it name it."""
-    return f"s3:{to.s3}" if to.s3 else f"file:{to.file}"
-
-
-def archive_place(text: str) -> ArchivePlace:
-    """`s3:BUCKET/PREFIX`, or a folder, relative to where the command was typed. Raises Usage."""
-    scheme, _, rest = text.partition(":")
-    try:
-        return ArchivePlace(s3=rest) if scheme == "s3" else ArchivePlace(file=str(Path(text).absolute()))
-    except ValueError:
-        raise Usage(f"{text!r} is no place for an archive (write s3:BUCKET/PREFIX, or a folder)") from None
 
 
 @contextmanager
