@@ -71,9 +71,17 @@ def rotated(rotation: Rotation, wanted: Wanted, tell: Callable[[str], None]) -> 
         else:
             run = Run(rotate_all(rotation.jobs, rotation.caps, orders, force=wanted.force), stopping())
     for one in run.done:
+        if one.alarm:
+            _keep_alarm(rotation, one)
         if why := rotation.carry(rotation.job(one.path)):
             log.warning("%s", why)
     return run
+
+
+def _keep_alarm(rotation: Rotation, one: Rotated) -> None:
+    """Keep that something leaked and what became of it: the steps of a rotation do not tell why it was begun."""
+    outcome = "refused" if one.refused else "exposed" if one.exposed else "unknown"
+    rotation.decision("rotation.emergency", one.path, store=rotation.job(one.path).store.name, outcome=outcome)
 
 
 def asked(rotation: Rotation, wanted: Wanted) -> Asked | None:

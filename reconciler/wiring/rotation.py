@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from reconciler.audit.journal import Recorder
+from reconciler.audit.journal import RunRecorder
 from reconciler.audit.redaction import Masks
 from reconciler.core.errors import BackendError, Denied, Missing, ReconcilerError, Usage
 from reconciler.core.resource import Resource, fingerprint
@@ -67,6 +67,8 @@ class Rotation:
     """Why nothing may be rotated but what leaked; empty: it may."""
     carry: Callable[[Job], str] = lambda _job: ""
     """Have a migration that is in force copy a secret; why that could not be done."""
+    decision: Callable[..., None] = lambda *_what, **_more: None
+    """Keeps what a person decided in the audit log."""
 
     def job(self, path: str) -> Job:
         """One declared secret. Raises Usage."""
@@ -99,7 +101,7 @@ def rotation_of(
     desired: Desired,
     parts: Parts,
     commit: str,
-    recorder: Recorder,
+    recorder: RunRecorder,
     masks: Masks,
     course: Callable[[], Course | None] = lambda: None,
 ) -> Rotation:
@@ -115,7 +117,9 @@ def rotation_of(
     jobs = tuple(makes.job(one, policies) for one in declared)
     caps = Caps(**environment.rotation.caps.model_dump())
     carry = partial(_carry, course)
-    return Rotation(jobs, caps, makes.rotation, environment.project, environment.name, who, partial(_closed, parts), carry)
+    return Rotation(
+        jobs, caps, makes.rotation, environment.project, environment.name, who, partial(_closed, parts), carry, recorder.decision
+    )
 
 
 def _carry(course: Callable[[], Course | None], job: Job) -> str:
@@ -144,7 +148,7 @@ class _Maker:
         settings: Settings,
         environment: Environment,
         parts: Parts,
-        recorder: Recorder,
+        recorder: RunRecorder,
         commit: str,
         masks: Masks,
         course: Callable[[], Course | None],

@@ -154,6 +154,12 @@ def test_reads_that_were_seen_for_a_short_time_prove_nothing_about_unused_secret
     assert result("C29", replace(GOOD, reads=Part((short,)))).status is Status.NOT_ASSESSED
 
 
+def test_an_emergency_in_which_no_target_could_be_asked_proves_nothing() -> None:
+    asked = replace(GOOD, rows=Part((*ROWS, row(9, "rotation.emergency", "hook", "unknown", type="decision"))))
+    found = result("C05", asked)
+    assert (found.status, found.reason) == (Status.NOT_ASSESSED, "nobody can be asked whether what leaked of hook is refused")
+
+
 def test_a_store_whose_reads_nobody_records_proves_nothing_about_unused_secrets() -> None:
     found = result("C29", replace(GOOD, secrets=(SECRET, SECRET._replace(address="secret/b", path="b", store="files"))))
     assert (found.status, found.reason) == (Status.NOT_ASSESSED, "who reads the store files is recorded nowhere that was looked at")

@@ -134,6 +134,14 @@ def test_each_thing_that_went_wrong_is_told_by_the_check_that_is_for_it(lived_in
     )
 
 
+def test_an_emergency_is_on_record_with_what_became_of_it(lived_in: Site) -> None:
+    assert lived_in.run("rotate", "--secret-path", "api_keys/claude", "--emergency", "--leaked", "current").code == 0
+    found = by_id(report(settings_of(lived_in)))
+    assert "whether what leaked of api_keys/claude is refused" in found["C05"].reason
+    assert found["C05"].population == 1
+    assert found["C14"].status is found["C15"].status is Status.PASS
+
+
 def test_one_byte_that_was_changed_in_the_log_is_told(lived_in: Site) -> None:
     segments = (lived_in.repo / ".reconcile/audit/dev/segments").glob("*.jsonl")
     segment = next(one for one in segments if b"rotation." in one.read_bytes())

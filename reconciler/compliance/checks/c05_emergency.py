@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reconciler.audit.search import Row
 
-from ..evidence import Evidence
+from ..evidence import Evidence, Part
 from ..judging import flaw, judged, since
 from ..result import Assessment, Check, Finding, Severity
 
@@ -18,13 +18,11 @@ def _assess(evidence: Evidence) -> Assessment:
     latest = {row.resource: row for row in evidence.rows.found if row.action == ACTION and row.ts >= begin}
     alarmed = [one for one in evidence.standings.found if one.alarmed is not None]
     seen = [(row.entry, row.resource, row.outcome) for row in latest.values()] + [(one.path, one.alarmed) for one in alarmed]
-    return judged(
-        seen,
-        _flaws(evidence, latest),
-        evidence.rows,
-        evidence.standings,
-        nothing="no emergency rotation, and no drill of one, is on record",
-    )
+    # The store alone knows a generated value: whether anybody refuses the old one, nobody can be asked.
+    untold = [path for path, row in latest.items() if row.outcome == "unknown"]
+    unsure: Part[object] = Part((), (f"nobody can be asked whether what leaked of {untold[0]} is refused",) if untold else ())
+    nothing = "no emergency rotation, and no drill of one, is on record"
+    return judged(seen, _flaws(evidence, latest), evidence.rows, evidence.standings, unsure, nothing=nothing)
 
 
 def _flaws(evidence: Evidence, latest: dict[str, Row]) -> Iterator[Finding]:
@@ -33,7 +31,7 @@ def _flaws(evidence: Evidence, latest: dict[str, Row]) -> Iterator[Finding]:
     for path in sorted(alarmed):
         yield flaw(f"secret/{path}", "leaked, and what leaked is still good or not known to be refused", origins.get(path))
     for path, row in latest.items():
-        if row.outcome != "refused" and path not in alarmed:
+        if row.outcome not in ("refused", "unknown") and path not in alarmed:
             yield flaw(f"secret/{path}", f"what leaked was not seen to be refused (audit entry {row.entry})", origins.get(path))
 
 
