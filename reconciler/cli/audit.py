@@ -59,15 +59,38 @@ def verify(settings: Settings, incremental: bool, max_age: str, completeness: bo
 @since
 @until
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The latest so many.")
+@click.option("--failed-logins", is_flag=True, help="Instead: who failed to log in to a server, by address, from its own audit log.")
+@click.option("--device", "devices", multiple=True, metavar="FILE", help="With --failed-logins: files of its audit device ('audit.log*').")
 @output
 @click.pass_obj
 def search(
-    settings: Settings, person: str, action: str, resource: str, outcome: str, run: str, since: str, until: str, limit: int, output: str
+    settings: Settings,
+    person: str,
+    action: str,
+    resource: str,
+    outcome: str,
+    run: str,
+    since: str,
+    until: str,
+    limit: int,
+    failed_logins: bool,
+    devices: tuple[str, ...],
+    output: str,
 ) -> None:
     """Find what was done, decided and recovered, with what became of it."""
     from reconciler.cli.output import say, say_json
     from reconciler.report.audit_log import search_text
     from reconciler.wiring.evidence import Wanted, moment_of, opened_book
+
+    if failed_logins != bool(devices):
+        raise click.UsageError("--failed-logins needs the server's own audit log: --device FILE (and --device belongs to it)")
+    if failed_logins:
+        from reconciler.report.device_log import failed_logins_text
+        from reconciler.wiring.devicelog import failed_logins_in
+
+        found = failed_logins_in(devices, since, until)[:limit]
+        say_json(found) if output == "json" else say(failed_logins_text(found), settings)
+        return
 
     wanted = Wanted(action=action, resource=resource, outcome=outcome, rid=run, since=moment_of(since), until=moment_of(until))
     with opened_book(settings) as book:

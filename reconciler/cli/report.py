@@ -53,4 +53,30 @@ def runs(settings: Settings, since: str, output: str) -> None:
         say(runs_markdown(found) if output == "markdown" else runs_text(found), settings)
 
 
+@report.command()
+@click.option("--device", "devices", multiple=True, required=True, metavar="FILE", help="Of the audit device; or a pattern: 'audit.log*'.")
+@click.option("--instance", default="primary", show_default=True, help="The Vault instance whose device it is.")
+@since
+@click.option("--until", default="", metavar="WHEN", help="The same for the end.")
+@output
+@click.pass_obj
+def access(settings: Settings, devices: tuple[str, ...], instance: str, since: str, until: str, output: str) -> None:
+    """Who used which path when, by the server's own audit log; what was denied; who never came; who could and did not.
+
+    Values in that log are hashes, and stay so. Requests of our own runs are told apart.
+
+    \b
+    reconcile report access --device '/var/log/openbao/audit.log*' --since 30d
+    """
+    from reconciler.cli.output import say, say_json
+    from reconciler.report.device_log import access_markdown, access_text
+    from reconciler.wiring.devicelog import access_report
+
+    found = access_report(settings, devices, instance, since, until)
+    if output == "json":
+        say_json(found)
+    else:
+        say(access_markdown(found) if output == "markdown" else access_text(found), settings)
+
+
 COMMANDS = (report,)

@@ -137,7 +137,7 @@ def _unread(state: State) -> dict[str, Any]:
 
 def _state(settings: Settings, over: Over, instance: str, about: Address, *, secrets: bool = False) -> State:
     if over == "desired":
-        return _desired(settings)
+        return desired_state(settings)
     with opened(settings, "plan") as session:
         backend = about.kind.partition(".")[0]
         specs, unread = live_access(session.world, backend, instance, secrets=secrets)
@@ -148,7 +148,8 @@ def _state(settings: Settings, over: Over, instance: str, about: Address, *, sec
         return State(specs, Access(specs, session.world.now()), origins, _no_line, unread)
 
 
-def _desired(settings: Settings) -> State:
+def desired_state(settings: Settings) -> State:
+    """The repository as it lies in the work tree."""
     tree = Repository(settings.repo).read_work_tree()
     desired = load(tree, settings.environment or None, KINDS)
     specs = {address: resource.spec for address, resource in desired.resources.items()}

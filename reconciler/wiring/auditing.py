@@ -90,7 +90,7 @@ def recording(
     book = book_of(settings, environment, clients, writing=True)
     who = actor(settings.environ)
     name, _, run = who.partition(" (")
-    about = About(name, run.rstrip(")") or "machine", commit, action, f"{environment.project}/{environment.name}", rid)
+    about = About(name, run.rstrip(")") or "machine", commit, action, f"{environment.project}/{environment.name}", rid or clients.run)
     with Scribe(book, about, Masks() if masks is None else masks, guarded=guarded) as scribe:
         yield scribe
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -60,6 +61,7 @@ class ClientPool:
         self._purpose = purpose
         self._environ = environ
         self._marks = marks if purpose == "apply" else {}
+        self.run = marks.get("reconciler_run") or secrets.token_hex(6)
         self._gate = gate
         self._administrator = administrator
         self._from_root = from_root
@@ -105,7 +107,7 @@ class ClientPool:
         declared = self._environment.vault.get(instance)
         if declared is None:
             raise Usage(f"the environment {self._environment.name} declares no vault instance {instance}")
-        connection = connection_from(self._environ, declared.address, declared.namespace or None)
+        connection = connection_from(self._environ, declared.address, declared.namespace or None)._replace(run=self.run)
         connection = connection._replace(namespace="") if self._from_root else connection
         hasty = partial(Transport, retry_seconds=0.0, read_seconds=HASTY_SECONDS, write_seconds=HASTY_SECONDS)
         transport = (hasty if self._hasty else Transport)(connection)

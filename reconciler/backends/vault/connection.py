@@ -61,6 +61,8 @@ class Connection(NamedTuple):
     namespace: str = ""
     tls: Tls = Tls()
     proxy: Proxy | None = None
+    run: str = ""
+    """Sent as X-Correlation-Id: servers that are told to keep it in their audit log say there which run a request was of."""
 
     @property
     def host(self) -> Host:

@@ -155,7 +155,7 @@ class Pool:
     def _head(self, token: str, namespace: str, host: Host) -> str:
         # X-Vault-Request: agents and proxies of Vault can be told to refuse requests without it.
         fields = {"Host": host.header, "User-Agent": "reconciler", "X-Vault-Request": "true", "X-Vault-Token": token,
-                  "X-Vault-Namespace": namespace}  # fmt: skip
+                  "X-Vault-Namespace": namespace, "X-Correlation-Id": self.connection.run}  # fmt: skip
         if self.connection.proxy and not host.secure:
             fields["Proxy-Authorization"] = self.connection.proxy.authorization
         for name, value in fields.items():
