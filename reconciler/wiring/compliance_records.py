@@ -153,7 +153,7 @@ def log_of(log: Opened, at: datetime.datetime) -> list[Row]:
 def verified_of(log: Opened) -> Iterator[Verified]:
     """Whether it verifies."""
     verdict = log.verified()
-    yield Verified(verdict.size, tuple(map(str, verdict.findings)), verdict.newest)
+    yield Verified(verdict.size, tuple(str(one).lstrip(": ") for one in verdict.findings), verdict.newest)
 
 
 def tallied_of(reach: Reach) -> Iterator[Tallied]:

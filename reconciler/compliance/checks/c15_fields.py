@@ -17,7 +17,7 @@ _FROM_COMMITS = ("apply", "rollback", "rotation")
 def _assess(evidence: Evidence) -> Assessment:
     acts = [row for row in evidence.rows.found if row.type in _ACTS]
     seen = ((row.entry, row.ts, row.type, row.actor, row.action, row.resource, row.outcome, row.commit) for row in acts)
-    return judged(seen, _flaws(acts), evidence.rows)
+    return judged(seen, _flaws(acts), evidence.rows, nothing="the audit log is empty")
 
 
 def _flaws(acts: list[Row]) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ BACKUP, DRILL = "backup", "drill"
 
 def _assess(evidence: Evidence) -> Assessment:
     if not evidence.rows.found:
-        return judged([], [], evidence.rows)
+        return judged([], [], evidence.rows, nothing="the audit log is empty")
     bounds = evidence.thresholds
     found = {action: [row for row in evidence.rows.found if row.action == action] for action in (BACKUP, DRILL)}
     flaws = [

@@ -15,7 +15,13 @@ from ..result import Assessment, Check, Finding, Severity
 
 def _assess(evidence: Evidence) -> Assessment:
     rows = evidence.rows.found
-    return judged([[rows[0].ts, rows[-1].ts, len(rows)]] if rows else [], _flaws(evidence), evidence.rows, population=len(rows))
+    return judged(
+        [[rows[0].ts, rows[-1].ts, len(rows)]] if rows else [],
+        _flaws(evidence),
+        evidence.rows,
+        population=len(rows),
+        nothing="the audit log is empty",
+    )
 
 
 def _flaws(evidence: Evidence) -> Iterator[Finding]:

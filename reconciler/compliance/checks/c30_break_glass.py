@@ -21,7 +21,13 @@ def _assess(evidence: Evidence) -> Assessment:
     used = [row for row in rows if row.action in _ACTIONS]
     flaws = [flaw(f"audit/{row.entry}", _words(row), remedy=_remedy(row)) for row in used]
     # A log in which none is to be found shows that there was none.
-    return judged([(row.entry, row.action, row.resource, row.actor) for row in used], flaws, evidence.rows, population=len(rows))
+    return judged(
+        [(row.entry, row.action, row.resource, row.actor) for row in used],
+        flaws,
+        evidence.rows,
+        population=len(rows),
+        nothing="the audit log is empty",
+    )
 
 
 def _words(row: Row) -> str:
