@@ -27,7 +27,16 @@ class Said(Unavailable):
 
 def packed(*words: bytes) -> bytes:
     """A command as it is sent."""
-    return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
+    return b"*%d\r\n%b" % (len(words), bulks(*words))
+
+
+def bulks(*words: bytes) -> bytes:
+    """Words of a command as they are sent."""
+    return b"".join(map(bulk, words))
+
+
+def bulk(word: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(word), word)
 
 
 class _Place(NamedTuple):
