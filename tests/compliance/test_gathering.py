@@ -19,6 +19,7 @@ from reconciler.dev.servers import Server
 from reconciler.kinds import KINDS
 from reconciler.settings import Settings
 from reconciler.wiring.compliance import gather, offline_report, report
+from tests.backup.conftest import make_keys
 from tests.cli.site import Site, site_in
 from tests.cli.test_two_logins import TwoLogins
 
@@ -140,6 +141,16 @@ def test_an_emergency_is_on_record_with_what_became_of_it(lived_in: Site) -> Non
     assert "whether what leaked of api_keys/claude is refused" in found["C05"].reason
     assert found["C05"].population == 1
     assert found["C14"].status is found["C15"].status is Status.PASS
+
+
+def test_a_backup_and_a_drill_are_what_the_check_of_backups_looks_for(lived_in: Site, tmp_path: Path) -> None:
+    identity, _ = make_keys(lived_in, tmp_path)
+    file = tmp_path / "one.backup"
+    assert lived_in.run("backup", "--out", str(file)).code == 0
+    found = by_id(report(settings_of(lived_in)))
+    assert [one.message for one in found["C23"].findings] == ["no restore that was tried is on record"]
+    assert lived_in.run("restore", "--drill", str(file), "--identity", str(identity)).code == 0
+    assert by_id(report(settings_of(lived_in)))["C23"].status is Status.PASS
 
 
 def test_one_byte_that_was_changed_in_the_log_is_told(lived_in: Site) -> None:
