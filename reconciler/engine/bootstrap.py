@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from reconciler.access.login_rules import Reach, Rule, apply_rules, plan_rules
+from reconciler.audit.journal import RunRecorder
 from reconciler.core.address import Address, Place
 from reconciler.core.change import Change
 from reconciler.core.diff import Survey, diff
@@ -22,6 +23,7 @@ from reconciler.core.resource import ORDINARY, Lifecycle, Origin, Resource
 from reconciler.core.secret import Secret
 
 from .logins import GitHub, Instance, Login, by_hand, extended, logins, new_role, shared_roles
+from .recorded import Recorded
 from .survey import wanted
 from .world import Clients
 
@@ -73,14 +75,23 @@ def prepare(kinds: Kinds, clients: Clients, setup: Setup) -> Preparation:
     return Preparation(tuple(steps[address] for address in order), tuple(notes))
 
 
-def carry_out(kinds: Kinds, clients: Clients, steps: Iterable[Change[Any]], prepare_ledger: Callable[[], None]) -> None:
-    """Do the steps, in order. The ledger's mount is the ledger's own to make."""
-    for step in steps:
+def carry_out(
+    kinds: Kinds, clients: Clients, steps: Iterable[Change[Any]], prepare_ledger: Callable[[], None], recorder: RunRecorder
+) -> None:
+    """Do the steps, in order, each told to the audit log before and after. The ledger's mount is the ledger's own to make."""
+
+    def write(step: Change[Any]) -> Change[Any]:
         kind = kinds[step.address.kind]
         if kind.name == ENGINE:
             prepare_ledger()
         else:
             kind.write(clients.client(kind.backend, step.address.place), step, _no_secret)
+        return step
+
+    recorded = Recorded(recorder, "bootstrap")
+    for step in steps:
+        recorded.announce([step])
+        recorded.around(write)(step)
 
 
 def _no_secret(_secret: Secret) -> NoReturn:

@@ -20,7 +20,7 @@ LOOKED = "looked"
 
 
 class Recorded:
-    """The changes of one run, on their way into the audit log. `sort`: apply, rollback or undo."""
+    """The changes of one run, on their way into the audit log. `sort`: apply, rollback, undo or bootstrap."""
 
     def __init__(self, recorder: RunRecorder, sort: str) -> None:
         self._recorder = recorder

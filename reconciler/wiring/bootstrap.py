@@ -16,6 +16,7 @@ from reconciler.kinds import KINDS
 from reconciler.ledger.kv import KvShelf
 from reconciler.settings import Settings
 
+from .auditing import recording
 from .clients import ClientPool
 from .rotation_rules import looked_at, rotated
 
@@ -24,6 +25,7 @@ from .rotation_rules import looked_at, rotated
 class Bootstrap:
     """What is to be done for one environment, and the means to do it."""
 
+    settings: Settings
     found: Preparation
     clients: ClientPool
     setup: Setup
@@ -45,7 +47,13 @@ class Bootstrap:
             if home is not None:
                 KvShelf(self.clients.client("vault", home), mount, "", time.sleep).prepare()
 
-        carry_out(KINDS, self.clients, self.found.steps, prepare_ledger)
+        # The places of the steps count from the server's root, those of the log from the instances' namespaces.
+        log = ClientPool(self.clients.environment, "apply", self.settings.environ, {}, lambda _seconds: None, administrator=True)
+        try:
+            with recording(self.settings, log, "bootstrap") as recorder:
+                carry_out(KINDS, self.clients, self.found.steps, prepare_ledger, recorder)
+        finally:
+            log.close()
 
 
 @contextmanager
@@ -66,7 +74,7 @@ def bootstrapping(settings: Settings, repository: str, branch: str) -> Iterator[
             looked_at={name: tuple(looked_at(environment, name)) for name in environment.vault},
             rotated={name: tuple(rotated(environment, desired, name)) for name in environment.vault},
         )
-        yield Bootstrap(prepare(KINDS, clients, setup), clients, setup)
+        yield Bootstrap(settings, prepare(KINDS, clients, setup), clients, setup)
     finally:
         clients.close()
 

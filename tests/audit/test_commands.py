@@ -186,6 +186,29 @@ def test_secrets_lockdowns_rotations_and_broken_locks_are_recorded_and_no_value_
     assert verdict(site)["ok"]
 
 
+@pytest.mark.parametrize("ship", ["", "audit: {ship: ledger}\n"], ids=["in a folder", "shipped to a ledger that is not there yet"])
+def test_what_a_bootstrap_makes_is_recorded_and_what_the_first_apply_claims_too(site: Site, vault: VaultClient, ship: str) -> None:
+    login = "method: approle, role_id: env:ROLE, secret_id: env:SECRET"
+    declare(site, 1, environment=f"aws: {{}}\n{ship}")
+    text = (site.repo / "desired-state/environments/dev.yaml").read_text()
+    site.write(
+        "desired-state/environments/dev.yaml",
+        text.replace("{primary: {}}", f"{{primary: {{auth: {{plan: {{{login}}}, apply: {{{login}}}}}}}}}"),
+    )
+    site.commit()
+    vault.write("sys/policies/acl/p0", {"policy": 'path "kv/data/0" {\n  capabilities = ["read"]\n}\n'})
+    ran = site.run("bootstrap", "--yes")
+    assert ran.code == 0, ran.out + ran.err
+    role = "auth/approle/role/reconciler-apply"
+    site.environ["ROLE"] = (vault.read(f"{role}/role-id") or {})["role_id"]
+    site.environ["SECRET"] = vault.write(f"{role}/secret-id", {})["secret_id"]
+    told = {(row["action"], row["resource"].partition("@")[0], row["outcome"]) for row in rows(site)}
+    assert ("bootstrap.create", "vault.policy/reconciler-apply", "applied") in told
+    assert ("bootstrap.create", "vault.secrets_engine/reconciler", "applied") in told
+    assert ("apply.adopt", "vault.policy/p0", "applied") in told
+    assert verdict(site)["ok"]
+
+
 def test_an_entry_is_proven_to_who_has_only_the_public_key(site: Site, tmp_path: Path) -> None:
     declare(site)
     site.apply()

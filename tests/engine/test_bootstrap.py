@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from reconciler.engine.bootstrap import Preparation, Setup, carry_out, prepare
 from reconciler.engine.logins import CLAIM_MAPPINGS, GitHub, Instance
 from reconciler.kinds import KINDS
 from reconciler.ledger.kv import KvShelf
+from tests.audit.desk import Desk
 
 from ..backends.vault_jwt import ISSUER, Issuer
 
@@ -63,7 +66,8 @@ def bootstrap(admin: Admin, wanted: Setup) -> Preparation:
     home = wanted.instances[0].home
     shelf = KvShelf(admin.client("vault", home), wanted.ledger[1], "genesis/dev", lambda _: None)
     admin.root.forget_mounts()
-    carry_out(KINDS, admin, found.steps, shelf.prepare)
+    with tempfile.TemporaryDirectory() as folder, Desk(Path(folder) / "audit").scribe() as recorder:
+        carry_out(KINDS, admin, found.steps, shelf.prepare, recorder)
     admin.root.forget_mounts()
     assert prepare(KINDS, admin, wanted).steps == ()
     return found
