@@ -80,6 +80,11 @@ class GitHubForge:
         with _translated("the open pull requests"):
             return tuple(_pull(one) for one in self._repository.get_pulls(state="open", base=branch))
 
+    def touched_pulls(self, branch: str) -> tuple[Pull, ...]:
+        with _translated("the latest pull requests"):
+            listed = self._repository.get_pulls(state="all", base=branch, sort="updated", direction="desc")
+            return tuple(map(_pull, listed.get_page(0)))
+
     def merged_as(self, commit: str) -> Pull | None:
         with _translated(f"the pull request of commit {commit[:7]}"):
             found = [_pull(one) for one in self._repository.get_commit(commit).get_pulls()]
@@ -154,7 +159,14 @@ def _pull(found: PullRequest) -> Pull:
     author = found.user.login if found.user else ""
     # While a pull request is open, the merge commit is one that GitHub made to try.
     return Pull(
-        found.number, "merged" if merged else found.state, head.sha, place.ref, author, fork, found.merge_commit_sha or "" if merged else ""
+        found.number,
+        "merged" if merged else found.state,
+        head.sha,
+        place.ref,
+        author,
+        fork,
+        found.merge_commit_sha or "" if merged else "",
+        found.updated_at.strftime("%Y-%m-%dT%H:%M:%SZ") if found.updated_at else "",
     )
 
 

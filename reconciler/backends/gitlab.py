@@ -64,6 +64,11 @@ class GitLabForge:
             found = self._project.mergerequests.list(state="opened", target_branch=branch, iterator=True)
             return tuple(_pull(one.attributes) for one in found)
 
+    def touched_pulls(self, branch: str) -> tuple[Pull, ...]:
+        with _translated("the latest merge requests"):
+            found = self._project.mergerequests.list(target_branch=branch, order_by="updated_at", sort="desc", get_all=False)
+            return tuple(_pull(one.attributes) for one in found)
+
     def merged_as(self, commit: str) -> Pull | None:
         with _translated(f"the merge request of commit {commit[:7]}"):
             listed = self._project.commits.get(commit, lazy=True).merge_requests()
@@ -129,6 +134,7 @@ def _pull(raw: dict[str, Any]) -> Pull:
         raw["author"]["username"],
         raw["source_project_id"] != raw["target_project_id"],
         became if state == "merged" else "",
+        _seconds(raw["updated_at"]) if raw.get("updated_at") else "",
     )
 
 

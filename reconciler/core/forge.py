@@ -19,6 +19,7 @@ class Pull(NamedTuple):
     author: str
     fork: bool  # its commits come from somebody else's repository
     merged_as: str = ""  # the commit that it became on that branch
+    touched: str = ""  # when something last happened to it, a comment too: ISO 8601, UTC
 
 
 class Comment(NamedTuple):
@@ -67,6 +68,9 @@ class Forge(Protocol):
 
     def open_pulls(self, branch: str) -> tuple[Pull, ...]:
         """Those that are open for a branch."""
+
+    def touched_pulls(self, branch: str) -> tuple[Pull, ...]:
+        """Those for a branch, open or not, that something happened to last, the latest first: a hundred at most."""
 
     def merged_as(self, commit: str) -> Pull | None:
         """The pull request whose merge made this commit."""

@@ -10,17 +10,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..core.forge import Check, Forge, Verdict
-from ..core.plan import stale_addresses
 from ..report.forge import apply_marker, digest_in, outcome_markdown, plan_marker, sum_text
 from .events import Claim, News
-from .orders import FOLDER, Order, answered
+from .merges import LOCK_PAUSE, apply_or_rest, before_of, step_up
+from .orders import FOLDER, Order, answered, is_young
 from .ports import Done, Ports
 from .talk import Talk
 from .worker import Later
 
 MOST_ATTEMPTS = 5  # of what fails part-way: each is undone, so each is a jolt to whoever uses the servers
 FIRST_PAUSE = 60.0
-LOCK_PAUSE = 15.0
 FINAL = ("applied", "in sync", "refused", "unreviewed", "given up", "rolled back")
 
 
@@ -46,8 +45,12 @@ class BranchLook:
         if closed := ports.commands.locked_down():
             return f"{tip[:7]} is not applied: {closed}"
         ports.clone.move(tip)
+        before = ports.notes.read("tip")
         said = [self._tip(tip), *(self._obey(order, tip) for order in self._waiting())]
         self._catch_up(claim)
+        if before != ports.notes.read("tip") and (moved := ports.clone.fetch_branch()) != tip:
+            # Merged while that was done, and perhaps nobody told us.
+            ports.events.add(News(f"branch/{moved}", "server", "moved", "branch"))
         return "; ".join(said)
 
     def _waiting(self) -> list[Order]:
@@ -97,29 +100,21 @@ class BranchLook:
     def _apply(self, tip: str, digest: str, noted: dict[str, Any]) -> Settled:
         """Apply a tip. `noted`: what is known of earlier attempts at the same."""
         ports = self._ports
-        begun = noted.get("digest") == digest and noted.get("begun", False)
-        ports.notes.write("tip", {**noted, "commit": tip, "state": "begun", "begun": True, "digest": digest, "at": ports.clock()})
-        done = ports.commands.apply(tip, digest)
-        if begun and digest and _is_stale(done, digest) and (rest := self._rest(tip, digest)):
-            done = ports.commands.apply(tip, rest)
+        begun, before = noted.get("digest") == digest and noted.get("begun", False), before_of(ports, tip)
+        note = {**noted, "commit": tip, "state": "begun", "begun": True, "digest": digest, "at": ports.clock(), **before.noted()}
+        ports.notes.write("tip", note)
+        done = apply_or_rest(ports, tip, digest, begun=begun)
+        forge = ports.forge() if done.stale(digest) else None
+        if forge and step_up(ports, forge, self._reviewed, before, tip):
+            done = apply_or_rest(ports, tip, digest, begun=begun)
         ports.applied()
         return self._settled(tip, done, digest)
-
-    def _rest(self, tip: str, digest: str) -> str:
-        """The digest of what is left of a reviewed plan that was begun and cut off; empty where it is not that."""
-        reviewed = self._ports.notes.read(f"reviewed/{digest}")
-        planned = self._ports.commands.plan(tip, tip) if reviewed else None
-        if planned is None or planned.plan is None or stale_addresses(planned.changes, reviewed):
-            return ""
-        return planned.digest
 
     def _settled(self, tip: str, done: Done, digest: str) -> Settled:
         if done.code == 0:
             return Settled("applied", "Applied", done.answer, done.log)
-        if done.code == 4 and done.answer is None:
-            raise Later(LOCK_PAUSE, done.log.strip() or "the lock is held")
         if done.code == 4:
-            stale = _is_stale(done, digest)
+            stale = done.stale(digest)
             title = "Not applied: the plan is no longer the one that was reviewed" if stale else "Not applied: refused by a guard"
             return Settled("refused", title, done.answer, done.log, self._ports.commands.plan(tip, tip).markdown)
         return Settled("failed", "Applied in part" if done.code == 5 else "Not applied", done.answer, done.log)
@@ -141,7 +136,11 @@ class BranchLook:
             "offer": digest_in(settled.fresh),
             "text": outcome_markdown(ports.environment, tip, settled.title, settled.answer, settled.log, settled.fresh),
             "reported": reported,
-            **({key: begun[key] for key in ("digest", "begun") if key in begun} if begun.get("commit") == tip else {}),
+            **(
+                {key: begun[key] for key in ("digest", "begun", "since", "unfinished") if key in begun}
+                if begun.get("commit") == tip
+                else {}
+            ),
         }
         ports.notes.write("tip", note)
         self._report(tip, note)
@@ -176,7 +175,7 @@ class BranchLook:
             return answered(ports, talk, order, f"{tip[:7]} is {noted['state']} already")
         if not digest:
             return answered(ports, talk, order, f"name the digest of the plan that you have seen; {tip[:7]} is {noted.get('state', 'new')}")
-        done = ports.commands.apply(tip, digest)
+        done = apply_or_rest(ports, tip, digest, begun=False)
         ports.applied()
         settled = self._settled(tip, done, digest)
         self._note(tip, settled, {})
@@ -204,20 +203,21 @@ class BranchLook:
         return answered(ports, talk, order, ": ".join(filter(None, (said, refused or sum_text(done.answer)))))
 
     def _catch_up(self, claim: Claim) -> None:
-        """Look at pull requests whose webhooks were lost."""
+        """Look at pull requests whose webhooks were lost: with a head that we have not seen, or where somebody may have commented."""
         ports = self._ports
         forge = ports.forge() if any(event.source == "timer" for event in claim.events) else None
-        for pull in forge.open_pulls(ports.branch) if forge else ():
+        if forge is None:
+            return
+        for pull in forge.open_pulls(ports.branch):
             if (ports.notes.read(f"pull/{pull.number}") or {}).get("head") != pull.head:
                 ports.events.add(News(f"pull/{pull.number}/{pull.head}", "timer", "head", f"pull/{pull.number}"))
+        for pull in forge.touched_pulls(ports.branch):
+            # What is older than a command can be is left alone. Our own comments touch too: one look more, which finds nothing.
+            if pull.touched and is_young(pull.touched, ports.clock()):
+                ports.events.add(News(f"pull/{pull.number}/{pull.touched}", "timer", "touched", f"pull/{pull.number}"))
 
 
 def _named(stack: tuple[str, ...], beginning: str) -> str:
     """The applied commit that begins so; empty where none or several do."""
     found = {commit for commit in stack if commit.startswith(beginning)}
     return found.pop() if len(found) == 1 else ""
-
-
-def _is_stale(done: Done, digest: str) -> bool:
-    """Whether an apply was refused because its plan is another one than was expected."""
-    return done.code == 4 and bool(done.answer) and bool(digest) and (done.answer or {}).get("digest") != digest

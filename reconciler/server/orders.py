@@ -55,7 +55,7 @@ def new_orders(ports: Ports, forge: Forge, talk: Talk, number: int) -> Iterator[
         order = _order(comment, number)
         if order is None or order.note in known or talk.ours(answer_marker(comment.id)):
             continue
-        if _age(comment, ports.clock()) > OBEYED_SECONDS:
+        if not is_young(comment.made, ports.clock()):
             continue
         wrong = _wrong(ports, forge, comment, order)
         if not wrong:
@@ -93,5 +93,6 @@ def _wrong(ports: Ports, forge: Forge, comment: Comment, order: Order) -> str:
     return ""
 
 
-def _age(comment: Comment, now: float) -> float:
-    return now - calendar.timegm(time.strptime(comment.made, "%Y-%m-%dT%H:%M:%SZ"))
+def is_young(moment: str, now: float) -> bool:
+    """Whether what was written then is still obeyed."""
+    return now - calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ")) <= OBEYED_SECONDS

@@ -24,6 +24,9 @@ class Clone(Protocol):
     def move(self, commit: str) -> None:
         """Make a commit HEAD."""
 
+    def between(self, earlier: str, later: str) -> tuple[str, ...]:
+        """The commits of the branch after one and before another, oldest first; none where the one is not close behind the other."""
+
 
 class Planned(NamedTuple):
     """What `reconcile plan` said. `code` as on the command line; without a `plan` there is only the log."""
@@ -48,6 +51,10 @@ class Done(NamedTuple):
     code: int
     answer: Mapping[str, Any] | None
     log: str
+
+    def stale(self, digest: str) -> bool:
+        """Whether an apply was refused because its plan is another one than was expected."""
+        return self.code == 4 and bool(self.answer) and bool(digest) and (self.answer or {}).get("digest") != digest
 
 
 class Commands(Protocol):

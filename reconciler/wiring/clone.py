@@ -14,6 +14,7 @@ from pathlib import Path
 from reconciler.core.errors import ReconcilerError, Unavailable, Usage
 
 FETCH_SECONDS = 120
+MOST_BETWEEN = 20  # merges that are made up for one by one; beyond that, people look at them as one
 OURS = "refs/reconciler/"  # what is fetched stands below this, so that it clashes with nothing of anybody's
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
@@ -53,6 +54,10 @@ class GitClone:
     def move(self, commit: str) -> None:
         if self._git("rev-parse", "HEAD").strip() != commit:
             self._git("checkout", "--quiet", "--detach", commit)
+
+    def between(self, earlier: str, later: str) -> tuple[str, ...]:
+        found = self._git("rev-list", "--first-parent", f"--max-count={MOST_BETWEEN + 2}", later).split()
+        return tuple(reversed(found[1 : found.index(earlier)])) if earlier in found[1:] else ()
 
     def _git(self, *arguments: str) -> str:
         command = ["git", "-C", str(self._folder), *arguments]

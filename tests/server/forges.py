@@ -44,6 +44,7 @@ class StandIn:
 
     def open_pull(self, number: int, head: str, *, author: str = "alice", fork: bool = False, branch: str = "main") -> None:
         self.pulls[number] = {"head": head, "author": author, "fork": fork, "branch": branch, "state": "open", "merged_as": ""}
+        self.pulls[number]["made"] = "2099-01-01T00:00:00Z"
         self.comments.setdefault(number, [])
 
     def merge(self, number: int, commit: str) -> None:
@@ -54,6 +55,10 @@ class StandIn:
         written = {"id": int(id), "author": author, "body": body, "made": made, "updated": "2099-01-02T00:00:00Z" if edited else made}
         self.comments[number].append(written)
         return id
+
+    def touched(self, number: int) -> str:
+        """When something last happened to a pull request."""
+        return max([str(self.pulls[number]["made"]), *(str(one["updated"]) for one in self.comments[number])])
 
     def bodies(self, number: int, author: str = BOT) -> list[str]:
         return [one["body"] for one in self.comments[number] if one["author"] == author]
@@ -90,6 +95,7 @@ def _github_pull(state: StandIn, number: int) -> dict[str, Any]:
         "merged_at": "2026-01-01T00:00:00Z" if one["state"] == "merged" else None,
         # GitHub names a test merge here while a pull request is open.
         "merge_commit_sha": one["merged_as"] or "f" * 40,
+        "updated_at": state.touched(number),
     }
 
 
@@ -143,6 +149,13 @@ def _open_pulls(shape: Callable[[StandIn, int], Any]) -> Reply:
     return lambda state, _body: Answer(200, [shape(state, number) for number, one in state.pulls.items() if one["state"] == "open"])
 
 
+def _touched_pulls(shape: Callable[[StandIn, int], Any]) -> Reply:
+    def reply(state: StandIn, _body: Any) -> Answer:
+        return Answer(200, [shape(state, number) for number in sorted(state.pulls, key=state.touched, reverse=True)][:100])
+
+    return reply
+
+
 def _pulls_of(shape: Callable[[StandIn, int], Any]) -> Reply:
     def reply(state: StandIn, _body: Any, commit: str) -> Answer:
         found = [number for number, one in state.pulls.items() if commit in (one["merged_as"], one["head"])]
@@ -160,6 +173,7 @@ _GITHUB: tuple[tuple[str, str, Reply], ...] = (
     ("GET", "/user", _github_me),
     ("POST", "/graphql", lambda _state, _body: Answer(200, {"data": {"viewer": {"login": BOT}}})),
     ("GET", f"/repos/{REPOSITORY}/pulls", _open_pulls(_github_pull)),
+    ("GET", f"/repos/{REPOSITORY}/pulls/latest", _touched_pulls(_github_pull)),
     ("GET", f"/repos/{REPOSITORY}/pulls/(\\d+)", _some_pull(_github_pull)),
     ("GET", f"/repos/{REPOSITORY}/commits/(\\w+)/pulls", _pulls_of(_github_pull)),
     (
@@ -191,6 +205,7 @@ def _gitlab_pull(state: StandIn, number: int) -> dict[str, Any]:
         "sha": one["head"],
         "merge_commit_sha": one["merged_as"] or None,
         "squash_commit_sha": None,
+        "updated_at": state.touched(number).replace("Z", ".123Z"),
     }
 
 
@@ -240,6 +255,7 @@ _PROJECT = "/api/v4/projects/genesis%2Fstate"
 _GITLAB: tuple[tuple[str, str, Reply], ...] = (
     ("GET", "/api/v4/user", lambda _state, _body: Answer(200, {"id": 9, "username": BOT})),
     ("GET", f"{_PROJECT}/merge_requests", _open_pulls(_gitlab_pull)),
+    ("GET", f"{_PROJECT}/merge_requests/latest", _touched_pulls(_gitlab_pull)),
     ("GET", f"{_PROJECT}/merge_requests/(\\d+)", _some_pull(_gitlab_pull)),
     ("GET", f"{_PROJECT}/repository/commits/(\\w+)/merge_requests", _pulls_of(_gitlab_pull)),
     ("GET", f"{_PROJECT}/merge_requests/(\\d+)/notes", _gitlab_notes),
@@ -274,7 +290,8 @@ def forge_server(sort: str) -> Iterator[StandIn]:
                 wanted = dict(pair.split("=") for pair in url.query.split("&"))["username"]
                 reply = Answer(200, [{"id": number, "username": name} for number, name in enumerate(names) if name == wanted])
             else:
-                reply = state.answer(self.command, url.path, json.loads(text or "null"))
+                sorted_ = "/latest" if "updated" in url.query else ""  # the one list that is asked for in two ways
+                reply = state.answer(self.command, url.path + sorted_, json.loads(text or "null"))
             body = json.dumps(reply.body).encode()
             self.send_response(reply.status)
             self.send_header("Content-Type", "application/json")

@@ -65,6 +65,7 @@ class FakeClone:
     tip: str = MAIN
     heads: dict[str, str] = field(default_factory=dict)
     head: str = MAIN
+    history: list[str] = field(default_factory=list)
 
     def fetch_branch(self) -> str:
         return self.tip
@@ -74,6 +75,10 @@ class FakeClone:
 
     def move(self, commit: str) -> None:
         self.head = commit
+
+    def between(self, earlier: str, later: str) -> tuple[str, ...]:
+        line = [MAIN, *self.history]
+        return tuple(line[line.index(earlier) + 1 : line.index(later)]) if earlier in line and later in line else ()
 
 
 @dataclass
@@ -147,6 +152,7 @@ class Stand:
     def merge(self, number: int = 7, commit: str = MERGED) -> None:
         self.forge.merge(number, commit)
         self.clone.tip = commit
+        self.clone.history.append(commit)
         self.commands.plans.setdefault(commit, self.commands.plans[self.forge.pulls[number]["head"]])
 
     def look(self, subject: str = "branch", *, source: str = "github") -> str:

@@ -120,6 +120,26 @@ def test_an_origin_that_is_gone_is_said_without_the_password_in_its_url(deployed
     assert "hidden-word" not in str(failed.value)
 
 
+def test_the_commits_between_two_of_the_branch_are_its_merges_and_nothing_of_what_was_merged(deployed: Deployment, clone: GitClone) -> None:
+    site = deployed.site
+    first = clone.fetch_branch()
+    merges = []
+    for name in ("one", "two", "three"):
+        site.git("checkout", "--quiet", "-b", name)
+        for part in ("a", "b"):
+            site.write(f"desired-state/{name}-{part}.txt", "")
+            site.commit(f"{name} {part}")
+        site.git("checkout", "--quiet", "main")
+        site.git("merge", "--quiet", "--no-ff", "--no-edit", name)
+        merges.append(site.git("rev-parse", "HEAD").strip())
+    site.git("push", "--quiet", "origin", "main")
+    assert clone.fetch_branch() == merges[2]
+    assert clone.between(first, merges[2]) == tuple(merges[:2])
+    assert clone.between(merges[1], merges[2]) == ()
+    assert clone.between(merges[2], merges[0]) == ()
+    assert clone.between("f" * 40, merges[2]) == (), "a commit that is not on the branch, or no longer"
+
+
 def test_a_folder_without_an_origin_is_refused(tmp_path: Path, deployed: Deployment) -> None:
     deployed.site.git("init", "--quiet", str(tmp_path / "lone"))
     with pytest.raises(Usage, match="git clone"):

@@ -13,7 +13,8 @@ from reconciler.core.forge import Check, Comment, Forge, Pull, Role, Verdict
 from reconciler.dev.process import free_port
 from tests.server.forges import BOT, FORGES, REPOSITORY, TOKEN, StandIn, forge_server
 
-HEAD, MERGED = "a" * 40, "c" * 40
+HEAD, MERGED, LATER = "a" * 40, "c" * 40, "d" * 40
+MADE = "2099-01-01T00:00:00Z"
 
 
 def connect(state: StandIn, token: str = TOKEN) -> Forge:
@@ -29,7 +30,7 @@ def state(request: pytest.FixtureRequest) -> Iterator[StandIn]:
 
 def test_a_pull_request_is_told_with_its_head_branch_and_author(state: StandIn) -> None:
     state.open_pull(7, HEAD)
-    assert connect(state).pull(7) == Pull(7, "open", HEAD, "main", "alice", fork=False)
+    assert connect(state).pull(7) == Pull(7, "open", HEAD, "main", "alice", fork=False, touched=MADE)
     assert connect(state).pull(8) is None
 
 
@@ -38,6 +39,16 @@ def test_all_open_pull_requests_are_told_in_one_request(state: StandIn) -> None:
         state.open_pull(number, head)
     found = connect(state).open_pulls("main")
     assert [(one.number, one.head) for one in found] == [(7, HEAD), (8, MERGED)]
+    assert len(state.requests) == 1
+
+
+def test_the_pull_requests_that_were_touched_last_are_told_in_one_request_whether_open_or_not(state: StandIn) -> None:
+    for number, head in ((7, HEAD), (8, MERGED)):
+        state.open_pull(number, head)
+    state.merge(7, LATER)
+    state.say(7, "olga", "/reconcile rollback", made="2099-01-01T08:00:00Z")
+    found = connect(state).touched_pulls("main")
+    assert [(one.number, one.state, one.touched) for one in found] == [(7, "merged", "2099-01-01T08:00:00Z"), (8, "open", MADE)]
     assert len(state.requests) == 1
 
 
@@ -53,7 +64,7 @@ def test_the_pull_request_that_became_a_commit_is_found_and_no_open_one_that_hol
     state.open_pull(8, MERGED)
     assert connect(state).merged_as(MERGED) is None
     state.merge(7, MERGED)
-    assert connect(state).merged_as(MERGED) == Pull(7, "merged", HEAD, "main", "alice", fork=False, merged_as=MERGED)
+    assert connect(state).merged_as(MERGED) == Pull(7, "merged", HEAD, "main", "alice", fork=False, merged_as=MERGED, touched=MADE)
     assert connect(state).merged_as(HEAD) is None
 
 

@@ -298,6 +298,27 @@ def test_a_lost_webhook_of_a_pull_request_is_caught_by_the_timer(at: Stand) -> N
     assert len(at.commands.calls) == count
 
 
+def test_a_command_whose_webhook_was_lost_is_found_by_the_timer(at: Stand) -> None:
+    reviewed(at)
+    at.look()
+    at.look(source="timer")
+    at.forge.say(7, "olga", "/reconcile rollback", made="2099-01-01T08:00:00Z")
+    at.look(source="timer")
+    assert at.commands.wrote()[-1] == ("rollback", MAIN)
+    asked, done = len(at.forge.requests), len(at.commands.calls)
+    for _ in range(3):
+        at.look(source="timer")
+    assert len(at.commands.calls) == done
+    assert len(at.forge.requests) - asked < 20, "once our own answer was looked at, each look asks for two lists"
+
+
+def test_pull_requests_that_nobody_touched_for_a_day_are_left_alone(one: Stand) -> None:
+    one.propose()
+    one.forge.pulls[7].update(state="closed", made="2098-12-30T00:00:00Z")
+    one.look(source="timer")
+    assert not any("/issues/7/comments" in request for request in one.forge.requests)
+
+
 def test_a_closed_pull_request_and_one_for_another_branch_are_not_planned(one: Stand) -> None:
     one.propose()
     one.forge.pulls[7]["state"] = "closed"

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -108,6 +109,36 @@ def test_a_pull_request_is_planned_its_merge_applied_and_a_comment_rolls_it_back
         runs = server.ask("GET", "/api/v1/runs?limit=2", token(deployed))[1]["runs"]
         assert [one["sort"] for one in runs] == ["rollback", "apply"]
         assert server.ask("GET", f"/api/v1/runs/{runs[0]['id']}", token(deployed))[1]["objects"][0]["address"] == "vault.policy/p"
+
+
+def planned_on(forge: StandIn, head: str) -> bool:
+    return forge.verdicts(head).get("reconcile plan dev") == "success"
+
+
+def test_two_merges_of_which_the_server_hears_at_once_are_both_applied_as_they_were_reviewed(deployed: Deployment, forge: StandIn) -> None:
+    deployed.use_forge(forge)
+    site = deployed.site
+    site.git("-C", str(deployed.clone), "pull", "--quiet", "--ff-only")
+    base = site.git("rev-parse", "HEAD").strip()
+    with deployed.serving() as server:
+        until(lambda: idle(server, deployed), "the first looks end")
+        for number, name in ((7, "one"), (8, "two")):
+            site.git("checkout", "--quiet", "-b", name, base)
+            site.write(f"desired-state/{name}.yaml", policy(f"{name}/*").replace("name: p", f"name: {name}"))
+            head = deployed.push(branch=f"refs/pull/{number}/head")
+            forge.open_pull(number, head)
+            assert send(server, "pull_request", pull_event("opened", number))[0] == 202
+            until(partial(planned_on, forge, head), "planned")
+        site.git("checkout", "--quiet", "main")
+        for number, name in ((7, "one"), (8, "two")):
+            site.git("merge", "--quiet", "--no-ff", "--no-edit", name)
+            forge.merge(number, site.git("rev-parse", "HEAD").strip())
+        site.git("push", "--quiet", "origin", "main")
+        assert send(server, "pull_request", pull_event("closed", 8))[0] == 202
+        tip = site.git("rev-parse", "HEAD").strip()
+        until(lambda: forge.verdicts(tip).get("reconcile apply dev") == "success", "both are applied")
+        assert all(deployed.vault.read(f"sys/policies/acl/{name}") for name in ("one", "two"))
+        assert any("Applied" in one for one in forge.bodies(7, BOT))
 
 
 def many(count: int, mark: str) -> str:
