@@ -44,15 +44,16 @@ class Row(NamedTuple):
 
 def search(book: Log, wanted: Wanted, clean: Callable[[str], str] = str) -> list[Row]:
     """What fits, in the order of the log. `clean`: the redaction, since names were redacted before they were recorded."""
+    return sorted(walk(book, wanted, clean), key=lambda row: (row.entry < 0, row.entry, row.ts))
+
+
+def walk(book: Log, wanted: Wanted, clean: Callable[[str], str] = str) -> Iterator[Row]:
+    """The same one by one, each when what became of it was read: for whoever keeps few of a million."""
     fits = _matcher(wanted, clean)
-    found: list[Row] = []
     waiting: dict[str, Row] = {}
     for begin, lines in _parts(book, wanted):
-        for row in _rows(lines, begin, waiting):
-            if fits(row):
-                found.append(row)
-    found += [row for row in waiting.values() if fits(row)]
-    return sorted(found, key=lambda row: (row.entry < 0, row.entry, row.ts))
+        yield from filter(fits, _rows(lines, begin, waiting))
+    yield from filter(fits, waiting.values())
 
 
 def _parts(book: Log, wanted: Wanted) -> Iterator[tuple[int, list[bytes]]]:

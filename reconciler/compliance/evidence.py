@@ -135,6 +135,17 @@ class Stock(NamedTuple):
     versions: tuple[Kept, ...]
 
 
+class Read(NamedTuple):
+    """How many entries of the audit log were looked at, and from when to when they are."""
+
+    number: int = 0
+    first: str = ""
+    last: str = ""
+
+
+UNREAD = Read()
+
+
 class Verified(NamedTuple):
     """What verifying the audit log came to."""
 
@@ -238,11 +249,15 @@ class Evidence:
     endpoints: tuple[Endpoint, ...] = ()
     sealed: tuple[Sealed, ...] = ()
     retained: Retained
+    mounts: tuple[tuple[str, str], ...] = ()
+    """Instance and mount of the stores that are in a Vault."""
     inventory: Part[Known] = OFFLINE
     drift: Part[Drift] = OFFLINE
     stock: Part[Stock] = OFFLINE
     standings: Part[Standing] = OFFLINE
     rows: Part[Row] = OFFLINE
+    """Entries of the audit log: those that `record.matters` says a check asks about."""
+    entries: Read = UNREAD
     verified: Part[Verified] = OFFLINE
     tallied: Part[Tallied] = OFFLINE
     access: Part[tuple[Address, Any]] = OFFLINE

@@ -116,12 +116,14 @@ def _with_records(evidence: Evidence, reach: Reach) -> Evidence:
     stores = reach.environment.stores.declared
     stock = joined(stock_of(reach, name) for name in stores)
     log, logged = read_log(reach), reach.ledger if reach.environment.audit.ship else ()
+    read = reach.part(logged, lambda: log_of(log, evidence.at), "audit log")
     return replace(
         evidence,
         stock=stock,
         inventory=known_secrets(reach.desired, stock),
         standings=standings_of(reach, evidence.commit),
-        rows=reach.part(logged, lambda: log_of(log, evidence.at), "audit log"),
+        rows=Part(tuple(row for _, rows in read.found for row in rows), read.unread),
+        entries=next((count for count, _ in read.found), evidence.entries),
         verified=reach.part(logged, lambda: verified_of(log), "audit log"),
         tallied=reach.part((*logged, *reach.stored(*stores)), lambda: tallied_of(reach), "completeness"),
         commits=commits_of(reach, runs_of(reach)),

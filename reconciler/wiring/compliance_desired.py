@@ -46,6 +46,7 @@ def offline_evidence(tree: Tree, desired: Desired, at: datetime.datetime, enviro
         endpoints=tuple(_endpoints(desired, environ, where)),
         sealed=tuple(_sealed(environment.stores)),
         retained=_retained(desired),
+        mounts=tuple((place.instance, place.mount) for place in [environment.stores.vault] if place is not None),
     )
 
 

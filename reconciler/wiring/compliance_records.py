@@ -8,8 +8,23 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from reconciler.audit.redaction import Masks
-from reconciler.audit.search import Row, Wanted, search
-from reconciler.compliance.evidence import Commit, Drift, Kept, Known, LogPlace, Part, Sinks, Stock, Strayed, Tallied, Verified, absent
+from reconciler.audit.search import Row, Wanted, walk
+from reconciler.compliance.evidence import (
+    Commit,
+    Drift,
+    Kept,
+    Known,
+    LogPlace,
+    Part,
+    Read,
+    Sinks,
+    Stock,
+    Strayed,
+    Tallied,
+    Verified,
+    absent,
+)
+from reconciler.compliance.record import matters
 from reconciler.core.address import Address, Place
 from reconciler.core.change import Action, Change
 from reconciler.core.errors import ReconcilerError
@@ -145,9 +160,14 @@ def read_log(reach: Reach) -> Opened:
     return Opened(reach.settings, reach.environment, reach.clients, book)
 
 
-def log_of(log: Opened, at: datetime.datetime) -> list[Row]:
-    """What it says was done."""
-    return search(log.book, Wanted(since=(at - LOOKED_BACK).strftime("%Y-%m-%d")))
+def log_of(log: Opened, at: datetime.datetime) -> Iterator[tuple[Read, tuple[Row, ...]]]:
+    """How much of it was looked at, and what matters of that."""
+    count, first, last, kept = 0, "", "", list[Row]()
+    for row in walk(log.book, Wanted(since=(at - LOOKED_BACK).strftime("%Y-%m-%d"))):
+        count, first, last = count + 1, min(first or row.ts, row.ts), max(last, row.ts)
+        if matters(row):
+            kept.append(row)
+    yield Read(count, first, last), tuple(sorted(kept, key=lambda row: (row.ts, row.entry)))
 
 
 def verified_of(log: Opened) -> Iterator[Verified]:

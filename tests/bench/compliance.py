@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from reconciler.compliance.assess import assess
 from reconciler.compliance.checks import OFFLINE
-from reconciler.compliance.evidence import Evidence, Kept, Known, LiveKey, Part, Reads, Stock
+from reconciler.compliance.evidence import Evidence, Kept, Known, LiveKey, Part, Read, Reads, Stock
 from tests.bench.results import Result
 from tests.compliance.stand import DAY, ELSEWHERE, GOOD, NOW, ROWS, SECRET, STANDING, resource, row
 
@@ -54,6 +54,7 @@ def large() -> Evidence:
         access=Part(tuple((address, one.spec) for address, one in declared if address.kind.startswith(("vault.policy", "vault.approle")))),
         keys=Part(tuple(LiveKey(name, {1: NOW - 20 * DAY}, 1, exportable=False, deletable=False) for name in keys)),
         rows=Part((*(row(n, "rotation.promote", f"s{n}", fp=f"{n:016x}") for n in range(ENTRIES)), *ROWS)),
+        entries=Read(ENTRIES),
         reads=Part((Reads("vault", NOW - 400 * DAY, {one.path: NOW - DAY for one in secrets}),)),
     )
 

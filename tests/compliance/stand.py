@@ -20,6 +20,7 @@ from reconciler.compliance.evidence import (
     LiveKey,
     LogPlace,
     Part,
+    Read,
     Reads,
     Retained,
     Sealed,
@@ -87,6 +88,8 @@ GOOD = Evidence(
     stock=Part((Stock("vault", "api_keys/claude", (Kept("3", NOW - 3 * DAY, True), Kept("2", NOW - 40 * DAY, True))),)),
     standings=Part((STANDING,)),
     rows=Part(ROWS),
+    entries=Read(6, ROWS[0].ts, ROWS[-1].ts),
+    mounts=(("primary", "genesis"),),
     verified=Part((Verified(6, (), "2026-06-01"),)),
     tallied=Part((Tallied(2, ()),)),
     access=Part(((POLICY[0], POLICY[1].spec),)),
@@ -118,7 +121,7 @@ def altered(evidence: Evidence, parts: dict[str, Any]) -> Evidence:
 
 
 def with_rows(*rows: Row) -> Evidence:
-    return replace(GOOD, rows=Part((*ROWS, *rows)))
+    return replace(GOOD, rows=Part((*ROWS, *rows)), entries=GOOD.entries._replace(number=6 + len(rows)))
 
 
 def with_resource(address: str, **spec: Any) -> Evidence:

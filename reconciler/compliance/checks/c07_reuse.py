@@ -8,13 +8,12 @@ from reconciler.audit.search import Row
 
 from ..evidence import Evidence
 from ..judging import flaw, judged
+from ..record import PROMOTED
 from ..result import Assessment, Check, Finding, Severity
-
-_PROMOTED = "rotation.promote"
 
 
 def _assess(evidence: Evidence) -> Assessment:
-    promoted = [row for row in evidence.rows.found if row.action == _PROMOTED and row.outcome == "applied" and row.about.get("fp")]
+    promoted = [row for row in evidence.rows.found if row.action == PROMOTED and row.outcome == "applied" and row.about.get("fp")]
     return judged(
         [(row.entry, row.resource, row.about["fp"]) for row in promoted],
         _flaws(evidence, promoted),

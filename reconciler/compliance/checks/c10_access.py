@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.access.book import Book
 from reconciler.access.holders import POLICY, Holders
+from reconciler.access.rules import Rule
 from reconciler.core.address import Address
 from reconciler.core.resource import Origin
 
@@ -49,6 +50,7 @@ def _flaws(state: Mapping[Address, Any], evidence: Evidence) -> Iterator[Finding
         if address.kind == POLICY:
             for rule in book.rules(address):
                 yield from _rule(address, rule["path"], rule["capabilities"], origin(address))
+                yield from _whole_store(evidence, address, rule, origin(address))
         elif _counts(address):
             yield from _statements(address, state[address], origin(address))
     for subject, _ in Holders(state).naming({Address(POLICY, "root", place) for place in places}):
@@ -63,6 +65,17 @@ def _rule(address: Address, path: str, given: tuple[str, ...], origin: Origin | 
         yield flaw(str(address), f"grants {', '.join(given)} on every path ({path})", origin, "name the paths")
     if "sudo" in given:
         yield flaw(str(address), f"grants sudo on {path}", origin, "take sudo away, or except it with a date")
+
+
+def _whole_store(evidence: Evidence, address: Address, rule: Rule, origin: Origin | None) -> Iterator[Finding]:
+    """A store has secrets of many owners: who reads all of them is somebody to know of."""
+    if address.place.namespace or "read" not in rule["capabilities"]:
+        return
+    for instance, mount in evidence.mounts:
+        if instance == address.place.instance and rule["path"] in (f"{mount}/*", f"{mount}/data/*", f"{mount}/+/*", "+/data/*"):
+            yield flaw(
+                str(address), f"reads every secret of the store ({rule['path']})", origin, "name the paths, or except it with a date"
+            )
 
 
 def _statements(address: Address, spec: Any, origin: Origin | None) -> Iterator[Finding]:

@@ -9,13 +9,13 @@ from reconciler.core.values import show_duration
 
 from ..evidence import Evidence
 from ..judging import flaw, judged
+from ..record import BACKUP, DRILL
 from ..result import Assessment, Check, Finding, Severity
-
-BACKUP, DRILL = "backup", "drill"
 
 
 def _assess(evidence: Evidence) -> Assessment:
-    if not evidence.rows.found:
+    # What is missing in a log that was not read whole may be in the rest of it.
+    if evidence.rows.unread or not evidence.entries.number:
         return judged([], [], evidence.rows, nothing="the audit log is empty")
     bounds = evidence.thresholds
     found = {action: [row for row in evidence.rows.found if row.action == action] for action in (BACKUP, DRILL)}
