@@ -99,6 +99,7 @@ class _Line(asyncio.Protocol):
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[asyncio.Future[Reply], float]] = deque()
+        self._unsent: list[bytes] = []
         self._received = b""
         self._watch: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
@@ -113,8 +114,18 @@ class _Line(asyncio.Protocol):
         self._waiting.append((answer, self._loop.time() + self._timeout))
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout, self._late)
-        self._transport.write(command)
+        if len(self._waiting) == 1:
+            self._transport.write(command)
+        else:  # along with what others ask in this turn of the loop
+            if not self._unsent:
+                self._loop.call_soon(self._send)
+            self._unsent.append(command)
         return await answer
+
+    def _send(self) -> None:
+        if self._transport is not None and not self.gone:
+            self._transport.write(b"".join(self._unsent))
+        self._unsent.clear()
 
     def data_received(self, received: bytes) -> None:
         self._received += received
