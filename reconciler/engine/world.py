@@ -35,6 +35,9 @@ class Sources(Protocol):
     def used_mark(self, secret: Secret) -> str:
         """The mark of the value that was last revealed; "" if none was."""
 
+    def made(self, secret: Secret) -> str:
+        """The version that was written when the value was last revealed; "" where it was there already."""
+
 
 class Progress(Protocol):
     """Told how far long work is; draws nothing where nobody looks."""

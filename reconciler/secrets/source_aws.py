@@ -30,16 +30,16 @@ def aws_value(client: AwsClient, name: str, key: str) -> Value:
     return Value(text_of(held[key], _source(name, key)), version)
 
 
-def aws_made(client: AwsClient, name: str, key: str, fresh: str) -> tuple[Value, str]:
+def aws_made(client: AwsClient, name: str, key: str, fresh: str) -> tuple[Value, str | None]:
     """Return the value, and keep `fresh` as that if there is none yet; other keys stay as they are.
 
-    The second is the version that this write followed, empty if nothing was written.
+    The second is the version that this write followed, None if nothing was written.
     """
     for _ in range(ATTEMPTS):
         text, follows = _held(client, name)
         held = _keys(name, text) if key and text is not None else {}
         if (text is not None and not key) or held.get(key) is not None:
-            return aws_value(client, name, key), ""
+            return aws_value(client, name, key), None
         content = json.dumps({**held, key: fresh}) if key else fresh
         # Whoever starts from the same version makes the same token, and AWS takes the first of them: its check-and-set.
         token = str(uuid.uuid5(_TOKENS, f"{name}\n{follows}"))

@@ -25,15 +25,15 @@ def vault_value(client: VaultClient, location: str, key: str) -> Value:
     return Value(text_of(held[key], f"vault:{location}#{key}"), version)
 
 
-def vault_made(client: VaultClient, location: str, key: str, fresh: str) -> tuple[Value, str]:
+def vault_made(client: VaultClient, location: str, key: str, fresh: str) -> tuple[Value, str | None]:
     """Return the value, and keep `fresh` as that if there is none yet; other keys stay as they are.
 
-    The second is the version that this write followed, empty if nothing was written.
+    The second is the version that this write followed, None if nothing was written.
     """
     for _ in range(ATTEMPTS):
         held, version = _held(client, location)
         if key in held:
-            return vault_value(client, location, key), ""
+            return vault_value(client, location, key), None
         follows = int(version) if version else _deleted_version(client, location)
         if follows is None:
             continue

@@ -51,6 +51,7 @@ class Sources:
         self._random = random
         self._used: dict[str, str] = {}  # source -> the mark of the value that was last revealed
         self._followed: dict[tuple[str, str], str] = {}  # place and version -> the version that we made of it
+        self._fresh: dict[str, str] = {}  # source -> the version that we made when its value was last revealed
 
     def mark(self, secret: Secret) -> str:
         """The mark of what a source has now; "" where this login cannot tell. Raises Invalid for what may not be read."""
@@ -85,6 +86,10 @@ class Sources:
             mark = self._followed[place, mark]
         return mark
 
+    def made(self, secret: Secret) -> str:
+        """The version that was written when the value was last revealed; empty where it was there already."""
+        return self._fresh.get(secret.source, "")
+
     def _value(self, secret: Secret) -> Value:
         match secret.scheme:
             case "vault":
@@ -103,6 +108,7 @@ class Sources:
             value, before = vault_made(self._vault(), secret.location, secret.key, fresh)
         else:
             value, before = aws_made(self._aws(), secret.location, secret.key, fresh)
+        self._fresh[secret.source] = "" if before is None else value.mark
         if before:
             self._followed[f"{secret.scheme}:{secret.location}", before] = value.mark
         return value

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import NamedTuple
 
 from reconciler.audit.log import Log
 from reconciler.audit.note import Signer, Verifier, read_vkey
@@ -14,10 +13,8 @@ from reconciler.audit.redaction import Masks
 from reconciler.audit.scribe import About, Scribe
 from reconciler.audit.shelf import Below
 from reconciler.core.errors import Missing, Usage
-from reconciler.core.secret import Secret
 from reconciler.desired.environments import Environment
 from reconciler.dev.state import STATE, ensure_state_folder
-from reconciler.engine.world import Sources
 from reconciler.ledger.file import FileShelf
 from reconciler.settings import Settings
 
@@ -93,21 +90,3 @@ def recording(
     about = About(name, run.rstrip(")") or "machine", commit, action, f"{environment.project}/{environment.name}", rid or clients.run)
     with Scribe(book, about, Masks() if masks is None else masks, guarded=guarded) as scribe:
         yield scribe
-
-
-class Watched(NamedTuple):
-    """Sources of secrets whose revealed values the audit log knows, to mask them."""
-
-    sources: Sources
-    masks: Masks
-
-    def marks(self, wanted: Iterable[Secret]) -> Mapping[str, str]:
-        return self.sources.marks(wanted)
-
-    def reveal(self, secret: Secret) -> str:
-        value = self.sources.reveal(secret)
-        self.masks.add(value)
-        return value
-
-    def used_mark(self, secret: Secret) -> str:
-        return self.sources.used_mark(secret)

@@ -127,13 +127,14 @@ class Session:
         """
         from reconciler.audit.redaction import Masks  # only where something is written
 
-        from .auditing import Watched, recording
+        from .auditing import recording
+        from .watched import Watched
 
         masks = Masks()
-        world = replace(self.world, sources=Watched(self.world.sources, masks))
         audit = recording(self.settings, self.clients, orders.sort, commit=self.commit, rid=self.run, masks=masks)
         with _on_signals(_abort), audit as recorder, self.locked(orders.actor, lock_timeout) as fence:
-            return apply(world, self.wish, fence, orders, self.run, recorder)
+            sources = Watched(self.world.sources, masks, recorder, self.clients.environment.stores)
+            return apply(replace(self.world, sources=sources), self.wish, fence, orders, self.run, recorder)
 
     @contextmanager
     def locked(self, owner: str, timeout: float) -> Iterator[int]:

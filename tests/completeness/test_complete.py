@@ -138,6 +138,41 @@ def test_a_secret_that_an_apply_took_away_may_begin_again(shop: Site) -> None:
     assert complete(shop)["findings"] == []
 
 
+def test_values_that_an_apply_makes_are_told_with_their_versions(shop: Site) -> None:
+    users = """
+kind: vault.auth_method
+name: people
+spec: {type: userpass}
+---
+kind: vault.userpass_user
+name: people/ada
+spec: {password: {generate: {length: 30}, to: "vault:genesis/data/logins#ada"}}
+---
+kind: aws.ssm_parameter
+name: /genesis/pepper
+spec: {type: SecureString, value: {generate: {length: 30}, to: "aws:genesis/pepper"}}
+---
+kind: aws.ssm_parameter
+name: /genesis/salt
+spec: {type: SecureString, value: {generate: {length: 30}, to: "aws:elsewhere/salt"}}
+"""
+    shop.write("desired-state/users.yaml", users)
+    shop.commit()
+    shop.apply()
+    another = users[users.index("kind: vault.userpass_user") : users.index("---\nkind: aws")].replace("people/ada", "people/bob")
+    shop.write("desired-state/bob.yaml", another)  # he has the same password, and so makes no version
+    shop.commit()
+    shop.apply()
+    assert complete(shop)["findings"] == []
+    told = shop.run("audit", "search", "--action", "secret.generate", "-o", "json").json
+    assert {(one.get("store"), one["resource"]) for one in told} == {
+        ("vault", "logins"),
+        ("aws", "pepper"),
+        (None, "aws:elsewhere/salt"),
+    }
+    assert [bool(one.get("ver_to")) for one in told if one["resource"] == "logins"] == [True, False]
+
+
 def test_versions_that_a_store_lets_go_are_not_missed(shop: Site, vault: VaultClient) -> None:
     vault.write("genesis/metadata/api/x", {"max_versions": 2})
     for value in "abcd":
