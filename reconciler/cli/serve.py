@@ -32,6 +32,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--countries", type=_FILE, help="A database of countries in MaxMind's format, for network rules that name some.")
 @click.option("--look-every", type=Duration(), default="60s", show_default=True, help="How often the branch is looked at unasked.")
 @click.option("--drift-every", type=Duration(), default="15m", show_default=True, help="How often drift is looked for.")
+@click.option(
+    "--evidence-every",
+    type=Duration(),
+    default="1h",
+    show_default=True,
+    help="How often the audit log is verified, and backups and compliance are looked at; 0: never.",
+)
 @click.option("--webhook-hmac-enabled/--no-webhook-hmac-enabled", "proven", default=True, envvar=f"{_OLD}_HMAC_ENABLED", help=_TRIAL)
 @click.option(
     "--webhook-replay-protection/--no-webhook-replay-protection", "once", default=True, envvar=f"{_OLD}_REPLAY_PROTECTION", help=_TRIAL

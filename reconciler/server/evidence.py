@@ -14,8 +14,11 @@ from typing import Any, Protocol
 from .events import Claim
 from .notes import Notes
 from .ports import Done
+from .worker import Later
 
 FULL_SECONDS = 86400.0
+WAIT_SECONDS = 10.0
+MOST_WAITS = 6  # during a lockdown no branch is looked at
 SAID = 200  # characters of why something cannot be told
 RECORDED = ("backup", "drill")
 """The actions of the audit log whose age is told."""
@@ -33,9 +36,6 @@ class Asked(Protocol):
     def compliance(self) -> Done:
         """What every check found."""
 
-    def applied(self) -> tuple[str, ...]:
-        """The commits in effect."""
-
 
 class EvidenceLook:
     """Looks at the subject `evidence`."""
@@ -45,19 +45,22 @@ class EvidenceLook:
         self._notes = notes
         self._clock = clock
 
-    def __call__(self, _claim: Claim) -> str:
+    def __call__(self, claim: Claim) -> str:
+        if self._notes.read("tip") is None and claim.attempts < MOST_WAITS:
+            raise Later(WAIT_SECONDS, "the branch was not looked at yet: its environment says where the audit log is")
         return "; ".join((self._audit(), self._backups(), self._compliance()))
 
     def _audit(self) -> str:
         noted = self._notes.read("audit") or {}
         full = self._clock() - noted.get("full_at", 0) >= FULL_SECONDS or not noted.get("ok")
         done = self._asked.verify(full=full)
-        found = done.answer
-        if found is None or not (found["entries"] or self._asked.applied()):
-            why = _why(done) if found is None else "nothing was recorded or applied yet"
-            self._notes.write("audit", {"at": self._clock(), "known": False})
+        found, seen = done.answer, noted.get("entries", 0)
+        if found is None or not (found["entries"] or seen):
+            # One that is kept on other machines alone is no alarm; one that was here, and is gone, is.
+            why = _why(done) if found is None else "there is none here (`audit: {ship: ledger}` keeps it where every machine sees it)"
+            self._notes.write("audit", {"at": self._clock(), "known": False, "entries": seen})
             return f"the audit log cannot be verified: {why}"
-        note = {name: found[name] for name in ("ok", "entries", "anchored")}
+        note = {"ok": found["ok"], "entries": found["entries"] or seen, "anchored": found["anchored"]}
         newest = _moment(found["newest"]) if found["newest"] else None
         full_at = self._clock() if full else noted["full_at"]
         self._notes.write("audit", {"at": self._clock(), "known": True, "full_at": full_at, "newest": newest, **note})

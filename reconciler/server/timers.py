@@ -1,4 +1,4 @@
-"""What the server tells itself: look at the branch, look for drift, forget what is old. Once for all replicas."""
+"""What the server tells itself: look at the branch, for drift, at the evidence, forget what is old. Once for all replicas."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 BRANCH_SECONDS = 60.0
 DRIFT_SECONDS = 15 * 60.0
+EVIDENCE_SECONDS = 3600.0
 FORGET_SECONDS = 6 * 3600.0
 FORGOTTEN = ("order/", "pull/", "fork/", "reviewed/")
 KEPT_SECONDS = 90 * 86400.0  # a pull request that nobody touched for so long is planned anew
@@ -31,13 +32,15 @@ class Timers:
         *,
         branch_seconds: float = BRANCH_SECONDS,
         drift_seconds: float = DRIFT_SECONDS,
+        evidence_seconds: float = EVIDENCE_SECONDS,
         forget: Callable[[], None] = lambda: None,
     ) -> None:
         self._events = events
         self._notes = notes
         self._wake = wake
         self._forget = forget
-        self._every = {"branch": branch_seconds, "drift": drift_seconds}
+        every = {"branch": branch_seconds, "drift": drift_seconds, "evidence": evidence_seconds}
+        self._every = {subject: seconds for subject, seconds in every.items() if seconds}
         self._rung: dict[str, int] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="timers", daemon=True)

@@ -81,6 +81,15 @@ class ChildCommands:
     def standings(self) -> Done:
         return self._done("rotate", "status", "--output", "json")
 
+    def verify(self, *, full: bool) -> Done:
+        return self._done("audit", "verify", "--output", "json", *(() if full else ("--incremental",)))
+
+    def last(self, action: str) -> Done:
+        return self._done("audit", "search", "--action", action, "--outcome", "applied", "--limit", "1", "--output", "json")
+
+    def compliance(self) -> Done:
+        return self._done("report", "compliance", "--output", "json")
+
     def applied(self) -> tuple[str, ...]:
         with opened_for_ledger(self._settings, "plan") as session:
             return session.world.ledger.load()[0].applied

@@ -26,6 +26,7 @@ from reconciler.server.branch import BranchLook
 from reconciler.server.certificates import Certificates
 from reconciler.server.drift import DriftLook
 from reconciler.server.events import Events
+from reconciler.server.evidence import EvidenceLook
 from reconciler.server.listen import listening
 from reconciler.server.metrics import Metrics
 from reconciler.server.notes import Notes
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 LOOKS_AT_ONCE = 3  # the branch, and two pull requests
 GRACE_SECONDS = 15  # for requests that are under way: a body has eleven
 TRIAL = "dev"
-TOLD = ("drift", "tip", "secrets")  # the notes that metrics are made of
+TOLD = ("drift", "tip", "secrets", "audit", "backups", "compliance")  # the notes that metrics are made of
 MOST_RUNS = 1000  # how far back a run is looked for
 
 
@@ -101,6 +102,7 @@ class _Server:
             self.workers.wake,
             branch_seconds=wanted.look_every,
             drift_seconds=wanted.drift_every,
+            evidence_seconds=wanted.evidence_every,
             forget=self.refusals.forget,
         )
         self.watch = Watch(backends.probe, told=metrics.probed)
@@ -154,7 +156,8 @@ class _Server:
 
         branch = self._wanted.branch
         ports = Ports(environment.name, branch, clone, self.commands, forge, events, notes, people, self._applied)
-        return {"branch": BranchLook(ports), "pull": PullLook(ports), "drift": DriftLook(ports)}
+        evidence = EvidenceLook(self.commands, notes)
+        return {"branch": BranchLook(ports), "pull": PullLook(ports), "drift": DriftLook(ports), "evidence": evidence}
 
     def _store(self) -> Store:
         place = self._backends.environment.stores.vault

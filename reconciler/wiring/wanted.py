@@ -10,12 +10,12 @@ from reconciler.edge.memory_limits import MemoryCounters
 from reconciler.edge.redis_limits import RedisCounters
 from reconciler.server.app import Declared
 from reconciler.server.certificates import Certificates, Files
-from reconciler.server.timers import BRANCH_SECONDS, DRIFT_SECONDS
+from reconciler.server.timers import BRANCH_SECONDS, DRIFT_SECONDS, EVIDENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the command line says. `skew`: the longest that a timestamp may be off, in seconds; 0: as declared."""
+    """What the command line says. `evidence_every` 0: never. `skew`: how far a timestamp may be off, in seconds; 0: as declared."""
 
     host: str = "127.0.0.1"
     port: int = 8443
@@ -28,6 +28,7 @@ class Wanted:
     countries: Path | None = None
     look_every: float = BRANCH_SECONDS
     drift_every: float = DRIFT_SECONDS
+    evidence_every: float = EVIDENCE_SECONDS
     proven: bool = True
     once: bool = True
     skew: int = 0

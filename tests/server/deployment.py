@@ -148,7 +148,7 @@ class Deployment:
     @contextmanager
     def serving(self, *arguments: str, **environ: str) -> Iterator[Running]:
         """A server that looks only when it is told to, but for once at its start."""
-        quiet = ("--look-every", "1d", "--drift-every", "1d")
+        quiet = ("--look-every", "1d", "--drift-every", "1d", "--evidence-every", "0")
         with self.start(*quiet, *arguments, **environ) as process:
             assert process.stderr is not None
             said: list[str] = []

@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 
 from reconciler.server.database import SqliteDatabase
-from reconciler.server.events import Claim
+from reconciler.server.events import Claim, Event
 from reconciler.server.evidence import EvidenceLook
 from reconciler.server.notes import Notes
 from reconciler.server.ports import Done
+from reconciler.server.worker import Later
+from tests.server.deployment import Deployment, Running, policy, until
+from tests.server.test_monitoring import told
+from tests.server.test_serving import token
 
 GOOD: dict[str, Any] = {"ok": True, "entries": 7, "anchored": 5, "newest": "1970-01-01T00:01:30.250Z", "findings": []}
 BAD = {**GOOD, "ok": False, "findings": [{"what": "line 3 was edited"}]}
@@ -31,7 +35,6 @@ class FakeAsked:
     verdict: Done = field(default_factory=lambda: Done(0, GOOD, ""))
     rows: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     checks: Done = field(default_factory=lambda: Done(0, {"checks": CHECKS, "summary": {"excepted": 1}}, ""))
-    stack: tuple[str, ...] = ("a" * 40,)
     read: list[bool] = field(default_factory=list)
 
     def verify(self, *, full: bool) -> Done:
@@ -43,9 +46,6 @@ class FakeAsked:
 
     def compliance(self) -> Done:
         return self.checks
-
-    def applied(self) -> tuple[str, ...]:
-        return self.stack
 
 
 @dataclass
@@ -63,6 +63,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     with closing(SqliteDatabase(tmp_path / "notes.sqlite")) as database:
         notes = Notes(database)
         notes.prepare()
+        notes.write("tip", {"state": "applied"})
         yield Desk(FakeAsked(), notes)
 
 
@@ -76,6 +77,14 @@ def test_what_the_commands_say_is_noted_without_what_names_objects(desk: Desk) -
     assert desk.notes.read("backups") == {"at": 100_000.0, "known": True, "backup": 86_400, "drill": None}
     assert desk.notes.read("compliance")["checks"] == [{"check": "C02", "severity": "high", "status": "fail"}]
     assert "secret/x" not in str(desk.notes.below(""))
+
+
+def test_the_branch_is_looked_at_first_but_not_waited_for_for_ever(desk: Desk) -> None:
+    desk.notes.strike("tip")
+    with pytest.raises(Later):
+        desk.look()
+    waited = Event(1, "k", "timer", "look", "evidence", "", 0.0, 6, None, "")
+    assert "what was recorded" in EvidenceLook(desk.asked, desk.notes, lambda: desk.now)(CLAIM._replace(events=(waited,)))
 
 
 def test_old_lines_are_read_again_once_a_day_and_for_as_long_as_something_is_wrong(desk: Desk) -> None:
@@ -95,16 +104,49 @@ def test_a_command_that_cannot_tell_leaves_no_older_answer_in_place(desk: Desk) 
     desk.asked.verdict = desk.asked.checks = DENIED
     desk.now += 1
     assert "permission denied" in desk.look()
-    assert desk.notes.read("audit") == desk.notes.read("compliance") == {"at": 100_001.0, "known": False}
+    assert desk.notes.read("audit") == {"at": 100_001.0, "known": False, "entries": 7}
+    assert desk.notes.read("compliance") == {"at": 100_001.0, "known": False}
     desk.asked.verdict = Done(0, GOOD, "")
     desk.look()
     assert desk.asked.read == [True, False, True], "what could not be told begins anew"
 
 
-def test_no_log_is_an_alarm_once_something_was_applied_and_not_before(desk: Desk) -> None:
+def test_a_log_that_is_gone_is_an_alarm_and_one_that_never_was_here_is_not_known(desk: Desk) -> None:
     desk.asked.verdict = Done(1, NONE, "")
     desk.look()
-    assert desk.notes.read("audit")["ok"] is False
-    desk.asked.stack = ()
-    desk.look()
     assert desk.notes.read("audit")["known"] is False
+    desk.asked.verdict = Done(0, GOOD, "")
+    desk.look()
+    for verdict in (Done(1, NONE, ""), DENIED, Done(1, NONE, "")):
+        desk.asked.verdict = verdict
+        desk.look()
+    assert desk.notes.read("audit")["ok"] is False
+
+
+def test_a_server_tells_prometheus_what_it_found(deployed: Deployment) -> None:
+    """Of a real log and real checks: verified, no anchor, no backup, and what fails for want of them."""
+    deployed.declare_environment("audit: {ship: ledger, trusted: [{public_key: '" + deployed.site.run("audit", "key").out.strip() + "'}]}")
+    deployed.site.write("desired-state/p.yaml", policy("second/*"))
+    deployed.push("keep the audit log where this server sees it")
+    deployed.site.apply()
+    with deployed.serving("--evidence-every", "1d") as server:
+        until(lambda: "reconciler_compliance_failing" in metrics(server, deployed), "the evidence is looked at")
+        found = told(metrics(server, deployed))
+    assert {labels["sort"]: known for labels, known in found["reconciler_evidence_known"]} == {
+        "audit": 1.0,
+        "backups": 1.0,
+        "compliance": 1.0,
+    }
+    assert [value for _, value in found["reconciler_audit_verified"]] == [1.0]
+    assert [value for _, value in found["reconciler_audit_anchored_entries"]] == [0.0]
+    assert found["reconciler_audit_entries"][0][1] > 0
+    assert "reconciler_backup_last_timestamp_seconds" not in found
+    failing = {labels["check"]: value for labels, value in found["reconciler_compliance_failing"]}
+    assert len(failing) == 30
+    assert (failing["C13"], failing["C23"]) == (0.0, 1.0), "the log verifies, and no backup is on record"
+
+
+def metrics(server: Running, deployed: Deployment) -> str:
+    status, text = server.ask("GET", "/metrics", token(deployed))
+    assert status == 200
+    return str(text)

@@ -231,7 +231,10 @@ def test_a_database_that_fails_while_a_look_ends_stops_nobody(tmp_path: Path, ca
 
 def test_timers_of_many_servers_ring_once_an_interval(events: Events) -> None:
     woken: list[int] = []
-    timers = [Timers(events, prepared(events), lambda: woken.append(1), branch_seconds=3600, drift_seconds=7200) for _ in range(3)]
+    timers = [
+        Timers(events, prepared(events), lambda: woken.append(1), branch_seconds=3600, drift_seconds=7200, evidence_seconds=0)
+        for _ in range(3)
+    ]
     for one in timers:
         one.start()
     until(lambda: len(events.latest(9)) >= 2)
