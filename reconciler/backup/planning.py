@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..audit import head as log_heads
 from ..audit.log import Log
@@ -101,8 +101,7 @@ def _secret_step(part: str, id: str, archived: Sequence[Record], aims: Aims) -> 
         raise Damaged("payload", f"{id} has no version")
     if store is None:
         return Step(part, id, "create", len(archived))
-    known = store.versions(id)
-    if known and not known[0].readable:
+    if _is_deleted(store, id):
         return Step(part, id, "newer", why="it was deleted since")
     live = live_values(store, id)
     found = placed([one.value for one in archived], [value for _, value in live])
@@ -111,6 +110,20 @@ def _secret_step(part: str, id: str, archived: Sequence[Record], aims: Aims) -> 
     if found.behind == len(archived) and not _waits(store, id):
         return Step(part, id, "same", why=WENT_ON if found.upto < len(live) else "")
     return Step(part, id, "finish" if live else "create", len(archived) - found.behind)
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A store that shows no versions of what was deleted, and still knows their labels."""
+
+    def labelled(self, path: str) -> Mapping[str, str]: ...
+
+
+def _is_deleted(store: SecretStore, id: str) -> bool:
+    known = store.versions(id)
+    if known:
+        return not known[0].readable
+    return isinstance(store, Labelled) and bool(store.labelled(id))
 
 
 def _waits(store: SecretStore, id: str) -> bool:

@@ -17,7 +17,7 @@ from ..ledger.holder import LockEntry, read_entry, write_entry
 from ..ledger.ledger import SECRET_KEY
 from ..rotation.state import FOLDER as ROTATIONS
 from ..rotation.state import read_state, write_state
-from ..secrets.store import SecretStore
+from ..secrets.store import SecretStore, is_path
 from .comparing import Step, placed, renamed
 from .held import completed, is_before_its_secret, is_restored, put_down
 from .planning import groups, live_values
@@ -108,7 +108,6 @@ def put_secret(group: Sequence[Record], place: Place) -> None:
     """Write the versions that are missing, then tell the state of the rotation."""
     path, archived = group[0].id, [one for one in group if one.what == "version"]
     live = live_values(place.store, path)
-    _answer_what_was_left(place, path, live[-1][0] if live else "")
     found = placed([one.value for one in archived], [value for _, value in live])
     if found is None:
         raise Conflict(f"{path}: somebody wrote it since the restore was planned", path=path)
@@ -134,17 +133,34 @@ def _tell_state(place: Place, path: str, versions: dict[str, str]) -> None:
     place.put(document, write_state(completed(state, place.backup, versions)), held.version)
 
 
-def _answer_what_was_left(place: Place, path: str, newest: str) -> None:
-    """Say of a write that a killed restore had begun whether it was done: the store shows it."""
-    for one in place.recorder.dangling(path):
-        if one.action == ACTION and one.store == place.store.name:
-            made = newest if newest != one.ver_from else ""
-            place.recorder.outcome(one.id, "applied" if made else "failed", **({"ver_to": made} if made else {}))
+def answer_what_was_left(hands: Hands) -> None:
+    """Say of what a killed restore had begun whether it was done, where the store shows it."""
+    for one in hands.recorder.unanswered():
+        if one.action == ACTION:
+            newest = _newest(hands, one.store, one.resource)
+            if newest and newest != one.ver_from:
+                hands.recorder.outcome(one.id, "applied", ver_to=newest)
+            else:
+                hands.recorder.outcome(one.id, "failed" if newest else "unknown")
+
+
+def _newest(hands: Hands, store: str, path: str) -> str:
+    """The newest version; empty where that cannot be told: of what is no secret, or has another name in the log."""
+    if not store or not is_path(path):
+        return ""
+    try:
+        return next((found.id for found in hands.place(store).store.versions(path)), "")
+    except ReconcilerError:
+        return ""
 
 
 def carry_out(records: Iterable[Record], todo: Mapping[tuple[str, str], Step], hands: Hands) -> Iterator[Carried]:
     """Do what was planned, in the order of the backup. A thing that cannot be done stops no other, but for a place that is down."""
+    looked = False
     for (part, id), group in groups(records):
+        if not looked and part != AUDIT:  # it is the log that tells
+            answer_what_was_left(hands)
+            looked = True
         step = todo.get((part, id))
         if step is None or not step.begins:
             continue

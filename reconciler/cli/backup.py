@@ -67,6 +67,21 @@ def verify(settings: Settings, file: Path, identity: Path | None, output: str) -
 
 @backup.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--instance", default="primary", show_default=True, help="The Vault instance that it is of.")
+@identity
+@click.pass_obj
+def snapshot(settings: Settings, file: Path, out: Path, instance: str, identity: Path | None) -> None:
+    """Write the raft snapshot in FILE to OUT, for `bao operator raft snapshot restore`. OUT holds all that the server held."""
+    from reconciler.wiring.backup import desk, extract_snapshot
+
+    with desk(settings) as at:
+        size = extract_snapshot(at, file, out, instance, identity)
+    click.echo(f"{out}: {size:,} bytes")
+
+
+@backup.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def key(file: Path) -> None:
     """Make an identity in a new FILE, and print its recipient. Whoever has the file can open all backups for the recipient."""
     from reconciler.wiring.backup import make_key

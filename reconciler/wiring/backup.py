@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.audit.log import Log
 from reconciler.audit.note import NoteError, read_checkpoint, read_note
@@ -19,7 +19,7 @@ from reconciler.backup.reading import Opened, opened
 from reconciler.backup.records import SNAPSHOT, Record
 from reconciler.backup.sealing import identities_of, new_pair, recipients_of
 from reconciler.backup.writing import write_backup
-from reconciler.core.errors import Invalid, ReconcilerError, Usage
+from reconciler.core.errors import Invalid, Missing, ReconcilerError, Usage
 from reconciler.desired.environments import Environment
 from reconciler.desired.git import Repository
 from reconciler.dev.state import STATE, ensure_state_folder
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 ACTION = "backup"
 SUFFIX = ".backup"
 REFUSED = ".refused"
+NO_IDENTITY = "an identity is needed to open the backup (--identity FILE, or `backup: {identity: ...}`)"
 PIECE_BYTES = 1 << 20  # of a raft snapshot: a line each
 
 
@@ -74,14 +75,26 @@ def make_key(file: Path) -> str:
     """Make an identity in a new file that only its owner may read; return its recipient. Raises Usage."""
     pair = new_pair()
     made = _now().isoformat(timespec="seconds")
+    with _new_file(file) as stream:
+        stream.write(f"# made: {made}\n# recipient: {pair.recipient}\n{pair.identity}\n".encode())
+    return pair.recipient
+
+
+@contextmanager
+def _new_file(file: Path) -> Iterator[IO[bytes]]:
+    """A file that only its owner may read, and that was not there. Raises Usage; what goes wrong later leaves none."""
     try:
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-            stream.write(f"# made: {made}\n# recipient: {pair.recipient}\n{pair.identity}\n")
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise Usage(f"{file} is there already (an identity is never written over)") from None
+        raise Usage(f"{file} is there already (it is never written over)") from None
     except OSError as error:
         raise Usage(f"{file}: {error.strerror}") from None
-    return pair.recipient
+    try:
+        with open(handle, "wb") as stream:
+            yield stream
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
 
 
 def make_backup(at: Desk, out: Path | None, recipients: Sequence[str], *, snapshot: bool, identity: Path | None) -> dict[str, Any]:
@@ -95,6 +108,9 @@ def make_backup(at: Desk, out: Path | None, recipients: Sequence[str], *, snapsh
     book = at.book(writing=True)
     with recording(at.settings, at.clients, ACTION, commit=origin.commit) as recorder:
         intent = recorder.intent(ACTION, origin.id)
+        for one in recorder.unanswered():
+            if one.action == ACTION:
+                recorder.outcome(one.id, "unknown")  # of one that was killed
         try:
             manifest = write_backup(file, origin, _everything(at, book, snapshot=snapshot), chosen, book.signer())
             found = _compared(file, manifest, book, known)
@@ -122,6 +138,22 @@ def verify_backup(at: Desk, file: Path, identity: Path | None) -> dict[str, Any]
     """Look at a whole backup. Raises Damaged."""
     with opened(file, at.book(writing=False).trusted()) as backup:
         return _looked_through(file, backup, at.identities(identity))
+
+
+def extract_snapshot(at: Desk, file: Path, out: Path, instance: str, identity: Path | None) -> int:
+    """Write an instance's raft snapshot into a new file that only its owner may read; return its size. Raises Damaged, Usage, Missing."""
+    known = at.identities(identity)
+    if not known:
+        raise Usage(NO_IDENTITY)
+    size = 0
+    with opened(file, at.book(writing=False).trusted()) as backup, _new_file(out) as stream:
+        for record in backup.records(known):
+            if record.what == "snapshot" and record.id == instance:
+                size += stream.write(record.raw)
+    if not size:
+        out.unlink()
+        raise Missing(f"{file} holds no raft snapshot of vault {instance}", path=str(file))
+    return size
 
 
 def _looked_through(file: Path, backup: Opened, identities: Sequence[x25519.Identity]) -> dict[str, Any]:
@@ -219,6 +251,3 @@ def _text(file: Path) -> str:
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
-
-
-__all__ = ["ACTION", "Desk", "about", "desk", "make_backup", "make_key", "verify_backup"]

@@ -24,7 +24,7 @@ from reconciler.secrets.store import SecretStore
 from reconciler.settings import Settings
 
 from .auditing import recording
-from .backup import Desk, desk
+from .backup import NO_IDENTITY, Desk, desk
 from .connect import shelf_of
 from .stores import store_of
 
@@ -52,9 +52,8 @@ class Restoring:
     def carry_out(self, planned: Sequence[Step]) -> Iterator[Carried]:
         """Do it. What the plan found to be newer stays."""
         todo = {(step.part, step.id): step for step in planned if step.begins}
-        if not todo:
-            return
-        shelf_of(self.at.settings, self.at.environment, self.at.clients, gated=False).prepare()
+        if todo:
+            shelf_of(self.at.settings, self.at.environment, self.at.clients, gated=False).prepare()
         with recording(self.at.settings, self.at.clients, ACTION, commit=self.backup.manifest.commit) as recorder:
             hands = Hands(self.shelf, self.book, recorder, self._places(recorder))
             yield from carry_out(self.backup.records(self.identities), todo, hands)
@@ -119,7 +118,7 @@ def opened_restore(settings: Settings, file: Path, identity: Path | None) -> Ite
 def _opened(at: Desk, file: Path, identity: Path | None) -> Iterator[tuple[Opened, list[x25519.Identity]]]:
     identities = at.identities(identity)
     if not identities:
-        raise Usage("an identity is needed to open the backup (--identity FILE, or `backup: {identity: ...}`)")
+        raise Usage(NO_IDENTITY)
     with opened(file, at.book(writing=False).trusted()) as backup:
         yield backup, identities
 

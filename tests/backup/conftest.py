@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.site import Site
-from tests.rotation.conftest import site
+from tests.rotation.conftest import database, site
 
-__all__ = ["site"]
+__all__ = ["database", "site"]
 
 
 def make_keys(site: Site, folder: Path) -> tuple[Path, Path]:
