@@ -114,6 +114,7 @@ class _Server:
     def run(self, listening_at: Callable[[str], None]) -> None:
         wanted, effect = self._wanted, self.effect
         declared = effect.applied()
+        self.managed.look()  # before anybody can ask: no page waits for it
         proxied = bool(declared.network.trusted_proxies)
         config = listening(
             effect.live, wanted.host, wanted.port, self.certificates.context, proxied=proxied, grace=GRACE_SECONDS, observe=self._refused

@@ -18,14 +18,14 @@ from tests.server.deployment import Deployment
 
 
 @contextmanager
-def trial() -> Iterator[Deployment]:
+def trial(**environ: str) -> Iterator[Deployment]:
     with tempfile.TemporaryDirectory(prefix="reconcile-trial-") as name, start_bao_dev(Path(name, "bao")) as bao:
         folder, namespace = Path(name), f"trial-{uuid.uuid4().hex[:8]}"
         assert ask(bao.address, "POST", f"/v1/sys/namespaces/{namespace}", token=bao.token, body={})[0] == 200
         people = {f"GIT_{role}_{what}": "trial@example.com" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        environ = clean_environment(folder, VAULT_ADDR=bao.address, VAULT_TOKEN=bao.token, VAULT_NAMESPACE=namespace, **people)
-        site = Site(folder / "repo", environ, namespace)
+        vault = {"VAULT_ADDR": bao.address, "VAULT_TOKEN": bao.token, "VAULT_NAMESPACE": namespace}
+        site = Site(folder / "repo", clean_environment(folder, **vault, **people, **environ), namespace)
         site.repo.mkdir()
         site.git("init", "--quiet", "--initial-branch=main", ".")
-        with closing(connect(Transport(Connection(bao.address, namespace)), bao.token)) as vault:
-            yield Deployment(folder, site, vault)
+        with closing(connect(Transport(Connection(bao.address, namespace)), bao.token)) as client:
+            yield Deployment(folder, site, client)
