@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import re
@@ -20,6 +22,7 @@ from reconciler.dev.servers import Server
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = ROOT / ".github" / "workflows"
 BOT = "github-actions[bot]"
+WIDE = "kind: vault.policy\nname: readers\nspec: {rules: [{path: '*', capabilities: [read]}]}\n"
 
 # Keeps comments, issues and pull requests in one JSON file and answers the calls that the workflows make.
 GH = f"""#!{sys.executable}
@@ -39,7 +42,11 @@ for word in rest:
 assert os.environ["GH_TOKEN"] and words[0] == "api", sys.argv
 path = words[1].partition("?")[0].removeprefix("repos/genesis/state/")
 sort, number = ("comments" if "comments" in path else "issues"), path.split("/")[-1]
-if method == "GET":
+if path == "code-scanning/sarifs":
+    if not state["scanning"]:
+        sys.exit("gh: code scanning is not enabled (HTTP 403)")
+    state["uploads"].append(fields)
+elif method == "GET":
     print(json.dumps(state["pulls"].get(path.split("/")[1], []) if path.endswith("/pulls") else
                      [one for one in state[sort] if one.get("state", "open") == "open"]))
 elif method == "POST":
@@ -64,7 +71,7 @@ class Forge:
         self.folder, self.bao, self.namespace = folder, bao, namespace
         self.main = folder / "main"
         self.store = folder / "gh.json"
-        self.store.write_text(json.dumps({"comments": [], "issues": [], "pulls": {}, "calls": []}))
+        self.store.write_text(json.dumps({"comments": [], "issues": [], "pulls": {}, "calls": [], "uploads": [], "scanning": True}))
         tools = folder / "bin"
         tools.mkdir()
         (tools / "gh").write_text(GH)
@@ -138,6 +145,12 @@ class Forge:
         }
         return self.job("plan", "plan", context, workspace)
 
+    def find(self) -> Done:
+        """What the same shows at the lines of the pull request."""
+        workspace = self.folder / f"find-{len(list(self.folder.iterdir()))}"
+        git(self.folder, "clone", "-q", str(self.main), str(workspace / "proposed"))
+        return self.job("plan", "findings", {"github.sha": "a" * 40, "github.ref": "refs/pull/7/merge"}, workspace)
+
     def merge(self, *, digest: str = "") -> Done:
         """What a push of `main` does, as the merge of pull request 7."""
         sha = git(self.main, "rev-parse", "HEAD").strip()
@@ -205,7 +218,9 @@ def test_forks_only_validate_and_nothing_of_a_pull_request_is_installed() -> Non
     assert plan["jobs"]["plan"]["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
     assert "pull_request_target" not in (WORKFLOWS / "plan.yml").read_text()
     installs = [step["run"] for job in plan["jobs"].values() for step in job["steps"] if "pip" in step.get("run", "")]
-    assert installs == ["python -m pip install --quiet ./trusted"] * 2
+    assert installs == ["python -m pip install --quiet ./trusted"] * len(plan["jobs"])
+    assert plan["jobs"]["findings"]["if"] == plan["jobs"]["plan"]["if"]
+    assert "id-token" not in plan["jobs"]["findings"]["permissions"], "it has no login"
 
 
 def test_pull_request_gets_one_comment_that_follows_it(forge: Forge) -> None:
@@ -218,6 +233,26 @@ def test_pull_request_gets_one_comment_that_follows_it(forge: Forge) -> None:
     assert "vault.policy/writers" in comments[0]["body"]
     assert "vault.policy/writers" in (forge.folder / "summary").read_text()
     assert forge.policy("readers") is None, "a plan writes nothing"
+
+
+def test_findings_are_uploaded_for_the_merge_of_the_pull_request_what_is_invalid_among_them(forge: Forge) -> None:
+    for text, rule in ((WIDE, "C10"), ("kind: vault.polizy\nname: readers\n", "invalid")):
+        (forge.main / "desired-state" / "readers.yaml").write_text(text)
+        git(forge.main, "commit", "-qam", "Change it")
+        done = forge.find()
+        assert done.code == 0, done.output
+        upload = forge.state["uploads"][-1]
+        assert (upload["commit_sha"], upload["ref"]) == ("a" * 40, "refs/pull/7/merge")
+        document = json.loads(gzip.decompress(base64.b64decode(upload["sarif"])))
+        found = {one["ruleId"]: one["locations"][0]["physicalLocation"] for one in document["runs"][0]["results"]}
+        assert found[rule]["artifactLocation"]["uri"] == "desired-state/readers.yaml"
+
+
+def test_findings_hold_up_nobody_where_code_scanning_is_off_and_are_not_lost_in_silence(forge: Forge) -> None:
+    forge.change(scanning=False)
+    done = forge.find()
+    assert done.code == 0
+    assert "::warning::The findings were not taken" in done.output
 
 
 def test_merge_applies_the_reviewed_plan(forge: Forge) -> None:
