@@ -17,11 +17,12 @@ FORMS = ("text", "json", "markdown", "html", "oscal", "sarif")
 @click.option(
     "--framework", type=click.Choice(["soc2", "pci", "hipaa", "gdpr"]), help="Its controls alone; default: those declared, or all."
 )
+@click.option("--device", "devices", multiple=True, metavar="FILE", help="A Vault's own audit log, or a pattern of its files.")
 @click.option("-o", "--output", type=click.Choice(FORMS), default="text", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A file; default: standard output.")
 @click.option("--exit-code", is_flag=True, help="Exit 3 when a check fails.")
 @click.pass_obj
-def compliance(settings: Settings, framework: str | None, output: str, out: Path | None, exit_code: bool) -> None:
+def compliance(settings: Settings, framework: str | None, devices: tuple[str, ...], output: str, out: Path | None, exit_code: bool) -> None:
     """Which checks fail, which could not be made, and for which controls there is evidence.
 
     It reads everything that the checks look at and changes nothing. Exits 0 whatever it finds, or 3 with --exit-code when
@@ -39,7 +40,7 @@ def compliance(settings: Settings, framework: str | None, output: str, out: Path
     from reconciler.report.text import plain
     from reconciler.wiring.complying import compliance_of
 
-    found, frameworks = compliance_of(settings, framework)
+    found, frameworks = compliance_of(settings, framework, devices)
     shown = compliance_in(output, found, frameworks, plain if out else Painter(settings))
     if out:
         _save(shown, out)

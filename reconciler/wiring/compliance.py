@@ -6,14 +6,14 @@ What cannot be reached is a part of the evidence that is not there, with the rea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.compliance.assess import assess
 from reconciler.compliance.checks import OFFLINE
-from reconciler.compliance.evidence import Drift, Evidence, Known, Part, absent
+from reconciler.compliance.evidence import Drift, Evidence, Known, Part
 from reconciler.compliance.frameworks import FRAMEWORKS
 from reconciler.compliance.result import Report
 from reconciler.core.errors import ReconcilerError
@@ -23,6 +23,7 @@ from reconciler.engine.survey import silent
 from . import opened_for_drift
 from .compliance_desired import offline_evidence
 from .compliance_reach import Reach, first_line, joined
+from .compliance_reads import reads_of
 from .compliance_records import (
     commits_of,
     drift_and_inventory,
@@ -59,9 +60,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def report(settings: Settings) -> Report:
+def report(settings: Settings, devices: Sequence[str] = ()) -> Report:
     """What every check says of an environment, as HEAD declares it."""
-    return assess(gather(settings))
+    return assess(gather(settings, devices))
 
 
 def offline_report(tree: Tree, desired: Desired) -> Report:
@@ -69,8 +70,11 @@ def offline_report(tree: Tree, desired: Desired) -> Report:
     return assess(offline_evidence(tree, desired, now(), {}), OFFLINE)
 
 
-def gather(settings: Settings) -> Evidence:
-    """All evidence there is of HEAD's environment. Writes nothing but how far the audit log was verified."""
+def gather(settings: Settings, devices: Sequence[str] = ()) -> Evidence:
+    """All evidence there is of HEAD's environment. Writes nothing but how far the audit log was verified.
+
+    `devices`: files of a Vault's audit device, or patterns of such.
+    """
     from reconciler.desired.load import load
     from reconciler.kinds import KINDS
 
@@ -78,10 +82,9 @@ def gather(settings: Settings) -> Evidence:
     tree = repository.read(repository.resolve("HEAD"))
     desired = load(tree, settings.environment or None, KINDS)
     evidence = offline_evidence(tree, desired, now(), settings.environ)
-    evidence = replace(evidence, reads=absent("no audit log of a server was read"))
     with connected(settings, desired.environment, "plan", tree.commit, silent) as parts:
         reach = Reach(settings, desired, parts)
-        evidence = _with_records(_with_servers(evidence, reach), reach)
+        evidence = _with_records(_with_servers(evidence, reach), reach, devices)
         unreached = reach.missing(reach.vaults)
     drift, inventory = _compared(settings, unreached)
     return replace(evidence, drift=drift, inventory=joined([inventory, evidence.inventory]))
@@ -111,7 +114,7 @@ def _with_servers(evidence: Evidence, reach: Reach) -> Evidence:
     )
 
 
-def _with_records(evidence: Evidence, reach: Reach) -> Evidence:
+def _with_records(evidence: Evidence, reach: Reach, devices: Sequence[str]) -> Evidence:
     """What was recorded of what was done."""
     stores = reach.environment.stores.declared
     stock = joined(stock_of(reach, name) for name in stores)
@@ -127,6 +130,7 @@ def _with_records(evidence: Evidence, reach: Reach) -> Evidence:
         verified=reach.part(logged, lambda: verified_of(log), "audit log"),
         tallied=reach.part((*logged, *reach.stored(*stores)), lambda: tallied_of(reach), "completeness"),
         commits=commits_of(reach, runs_of(reach)),
+        reads=reads_of(reach, log, devices),
     )
 
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from reconciler.desired.load import Desired
 
 
-def compliance_of(settings: Settings, framework: str | None) -> tuple[Report, Mapping[str, Sequence[Control]]]:
+def compliance_of(settings: Settings, framework: str | None, devices: Sequence[str]) -> tuple[Report, Mapping[str, Sequence[Control]]]:
     """What every check found, and the frameworks to show: the one that is asked for, those that are declared, or all."""
     from reconciler.report.compliance import covering
 
     from .compliance import FRAMEWORKS, report
 
-    found = report(settings)
+    found = report(settings, devices)
     if framework:
         chosen = {framework: FRAMEWORKS[framework]}
         return covering(found, chosen), chosen

@@ -9,9 +9,10 @@ from reconciler.access.explain import absolute
 from reconciler.access.holders import POLICY, ROLES
 from reconciler.access.patterns import family
 from reconciler.audit.log import Log
-from reconciler.audit.reading import Entry, sound_entries, whole_lines
+from reconciler.audit.reading import Entry, sound_entries
+from reconciler.completeness.claims import parts
 from reconciler.core.address import Address
-from reconciler.core.errors import BackendError, Usage
+from reconciler.core.errors import BackendError, ReconcilerError, Usage
 from reconciler.desired.environments import Environment
 from reconciler.devicelog.reading import Read, device_files, responses
 from reconciler.devicelog.runs import Ours, Run, Told, epoch
@@ -20,7 +21,7 @@ from reconciler.devicelog.visits import visit_of
 from reconciler.settings import Settings
 
 from .access import State, desired_state
-from .evidence import moment_of, opened_book
+from .evidence import Opened, moment_of, opened_book
 
 _WRITTEN = ("create", "update")
 _ABLE = {"create": _WRITTEN, "update": _WRITTEN, **{name: (name,) for name in ("read", "list", "scan", "patch", "delete")}}
@@ -42,8 +43,7 @@ def access_report(settings: Settings, devices: Sequence[str], instance: str, sin
     files = device_files(devices)
     declared = [one for one in state.specs if one.kind in ROLES and one.place.instance == instance]
     with opened_book(settings) as book:
-        tally = Tally(instance, _namespace_of(settings, book.environment, instance), _ours(book.book, begin), declared)
-        name = book.name
+        tally, name = tally_for(book, instance, begin, declared), book.name
     tally.add((visit for entry in responses(files, read) if (visit := visit_of(entry))), begin, end)
     came = {what.subject for what in tally.uses}
     return {
@@ -60,7 +60,13 @@ def access_report(settings: Settings, devices: Sequence[str], instance: str, sin
             {"run": id, "action": tally.ours.runs[id].action, "requests": use.requests, "known_by": use.by}
             for id, use in sorted(by_run(tally).items())
         ],
+        "runs_unknown": tally.ours.unknown or None,
     }
+
+
+def tally_for(book: Opened, instance: str, begin: str, declared: Sequence[Address] = ()) -> Tally:
+    """A tally of an instance that knows our own runs since a moment. Nothing is counted yet."""
+    return Tally(instance, _namespace_of(book.settings, book.environment, instance), _ours(book.book, begin), declared)
 
 
 def _namespace_of(settings: Settings, environment: Environment, instance: str) -> str:
@@ -80,14 +86,15 @@ def _ours(book: Log, since: str) -> Ours:
     """What the audit log tells of runs and their changes, from the first that may have gone on then."""
     runs: list[Run] = []
     told: list[Told] = []
-    contents = (content for one in book.segments() if one.ended >= since and (content := book.content(one.id)) is not None)
-    for content in (*contents, *(path.read_bytes() for path in book.unfinished())):
-        entries = list(sound_entries(whole_lines(content)[0]))
-        if entries:
-            head, last = entries[0], entries[-1]
-            id = str(head.get("rid") or head["writer"])
-            runs.append(Run(id, str(head.get("action", "")), epoch(str(head["ts"])), epoch(str(last["ts"]))))
-            told += _told(id, entries)
+    try:
+        for part in parts(book):
+            if part.lines and part.period.ended >= since:
+                entries = list(sound_entries(part.lines))
+                id = str(entries[0].get("rid") or entries[0]["writer"])
+                runs.append(Run(id, str(entries[0].get("action", "")), epoch(part.period.begun), epoch(part.period.ended)))
+                told += _told(id, entries)
+    except ReconcilerError as error:
+        return Ours(unknown=str(error))  # whoever may read the server's log need not be let into ours
     return Ours(runs, told)
 
 

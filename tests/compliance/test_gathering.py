@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,17 @@ spec: {interval_days: 30}
 kind: secret
 name: api_keys/claude
 spec: {type: api_key, owner: genesis, rotation: monthly, generate: {length: 32}}
+"""
+
+
+MORE = """
+kind: secret
+name: unread
+spec: {type: api_key, owner: genesis, generate: {length: 32}}
+---
+kind: vault.policy
+name: claude
+spec: {rules: [{path: kv/data/api_keys/claude, capabilities: [read]}]}
 """
 
 
@@ -151,6 +163,25 @@ def test_a_backup_and_a_drill_are_what_the_check_of_backups_looks_for(lived_in: 
     assert [one.message for one in found["C23"].findings] == ["no restore that was tried is on record"]
     assert lived_in.run("restore", "--drill", str(file), "--identity", str(identity)).code == 0
     assert by_id(report(settings_of(lived_in)))["C23"].status is Status.PASS
+
+
+def test_who_reads_a_secret_is_told_by_the_servers_own_audit_log_without_ourselves(tmp_path: Path, bao_raft: Server) -> None:
+    namespace = f"test-{uuid.uuid4().hex[:12]}"
+    assert ask(bao_raft.address, "POST", f"/v1/sys/namespaces/{namespace}", token=bao_raft.token, body={})[0] == 200
+    site = site_in(tmp_path, bao_raft, namespace, ENVIRONMENT)
+    site.write("desired-state/all.yaml", DESIRED)
+    site.write("desired-state/more.yaml", MORE)
+    site.commit()
+    site.apply()
+    reader = token(site, "claude")
+    assert ask(bao_raft.address, "GET", f"/v1/{namespace}/kv/data/api_keys/claude", token=reader)[0] == 200
+    device = bao_raft.log.parent / "audit.log"
+    (reads,) = gather(settings_of(site), [str(device)]).reads.found
+    assert (reads.store, set(reads.last)) == ("vault", {"api_keys/claude"})
+    found = by_id(report(settings_of(site), [str(device)]))
+    assert found["C29"].reason.startswith("the server's audit log was read from")
+    assert "has 1 of 2 audit devices" in found["C12"].findings[0].message
+    assert by_id(report(settings_of(site), ["/nowhere/*"]))["C29"].reason.startswith("/nowhere/*: there is no such file")
 
 
 def test_one_byte_that_was_changed_in_the_log_is_told(lived_in: Site) -> None:
