@@ -62,6 +62,24 @@ def test_a_report_of_a_framework_holds_its_checks_alone_in_every_form(site: Site
     assert (missing.code, "could not be saved" in missing.err) == (1, True)
 
 
+def test_one_byte_that_is_changed_in_the_audit_log_is_said_by_the_report_and_by_its_controls(site: Site) -> None:
+    declare(site)
+    site.apply()
+    before = {one["check"]: one for one in report(site, "-o", "json").json["checks"]}
+    assert before["C13"]["status"] == "pass"
+    segment = next((site.repo / ".reconcile/audit").rglob("*.jsonl"))
+    content = bytearray(segment.read_bytes())
+    content[content.index(b"vault.policy/wide")] ^= 1
+    segment.chmod(0o600)
+    segment.write_bytes(content)
+    after = report(site, "--framework", "gdpr", "-o", "json").json
+    (check,) = [one for one in after["checks"] if one["check"] == "C13"]
+    assert check["status"] == "fail"
+    assert check["evidence"] != before["C13"]["evidence"]
+    assert [one["evidence"] for one in after["frameworks"][0]["controls"] if one["control"] == "5(2)"] == ["evidence against"]
+    assert site.run("audit", "verify").code == 1
+
+
 def test_declared_frameworks_are_those_that_are_reported(site: Site) -> None:
     declare(site, guards="compliance: {frameworks: [hipaa]}\n")
     assert [one["framework"] for one in report(site, "-o", "json").json["frameworks"]] == ["hipaa"]

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.findings import Control, Report, Severity, Status
+from reconciler.core.findings import Control, Excepted, Report, Severity, Status
+from reconciler.core.resource import Origin
 from reconciler.report.compliance import Backing, Frameworks, backed, counted, covering, ordered
 from reconciler.report.compliance_html import compliance_html
 from reconciler.report.compliance_json import compliance_json
@@ -17,7 +18,7 @@ from reconciler.report.compliance_markdown import compliance_markdown
 from reconciler.report.compliance_text import compliance_text
 from reconciler.report.oscal import compliance_oscal
 
-from .reports import FRAMEWORKS, LIFTED, OLD, report, result, whole
+from .reports import FRAMEWORKS, LIFTED, OLD, PARTNER, report, result, whole
 
 SOC2 = {"soc2": FRAMEWORKS["soc2"]}
 PASS, FAIL, UNKNOWN = Status.PASS, Status.FAIL, Status.NOT_ASSESSED
@@ -111,8 +112,10 @@ EVIL = '"><script>alert(1)</script><img src=x> @someone [x](http://evil.example)
 
 
 def test_names_from_others_are_text_in_a_page_in_markdown_and_on_a_terminal() -> None:
-    finding = replace(OLD, address=EVIL, message=EVIL, remedy=EVIL)
-    found = report(result("C02", FAIL, finding, title=EVIL, severity=Severity.LOW), result("C23", UNKNOWN, reason=EVIL), environment=EVIL)
+    finding = replace(OLD, address=EVIL, message=EVIL, remedy=EVIL, origin=Origin(EVIL, 1, EVIL))
+    lifted = replace(finding, excepted=Excepted(EVIL, EVIL, EVIL, PARTNER.expires))
+    broken = result("C02", Status.FAIL, finding, lifted, title=EVIL, severity=Severity.LOW)
+    found = report(broken, result("C23", UNKNOWN, reason=EVIL), environment=EVIL)
     page = compliance_html(found, FRAMEWORKS)
     assert not re.search(r"<(script|img)", page)
     markdown = compliance_markdown(found, FRAMEWORKS)
