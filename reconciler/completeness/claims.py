@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from ..audit.log import Log
@@ -46,6 +47,14 @@ class Period(NamedTuple):
     ended: str
 
 
+class Part(NamedTuple):
+    """A segment of the log. `begin`: the number of its first line, -1 where it is not committed; no lines: they are in an archive."""
+
+    period: Period
+    begin: int
+    lines: list[bytes] | None
+
+
 @dataclass(frozen=True)
 class Told:
     """All that the log tells. `begin`: its first line; empty where nothing was ever recorded."""
@@ -61,18 +70,33 @@ def told_by(book: Log) -> Told:
     """Read the whole log, with what this machine's processes are writing. Raises ReconcilerError."""
     reader = _Reader()
     begin, absent = "", []
-    for listed in book.segments():
-        begin = begin or listed.begun
-        content = book.content(listed.id)
-        if content is None:
-            absent.append(Period(listed.begun, listed.ended))
+    for part in parts(book):
+        begin = begin or part.period.begun
+        if part.lines is None:
+            absent.append(part.period)
         else:
-            reader.take(whole_lines(content)[0], listed.begin)
-    for path in book.unfinished():
-        lines = whole_lines(path.read_bytes())[0]
-        begin = begin or next((str(entry["ts"]) for entry in sound_entries(lines[:1])), "")
-        reader.take(lines, -1)
+            reader.take(part.lines, part.begin)
     return Told(begin, tuple(reader.claims()), tuple(reader.removals), tuple(absent))
+
+
+def parts(book: Log) -> Iterator[Part]:
+    """The log's segments in their order, then those that this machine's processes write."""
+    # What is open is read first: meanwhile it may become one of the segments.
+    unfinished = {path.stem: lines for path in book.unfinished() if (lines := _lines(path))}
+    for listed in book.segments():
+        unfinished.pop(listed.id, None)
+        content = book.content(listed.id)
+        yield Part(Period(listed.begun, listed.ended), listed.begin, None if content is None else whole_lines(content)[0])
+    for lines in unfinished.values():
+        first, last = sound_entries([lines[0], lines[-1]])
+        yield Part(Period(str(first["ts"]), str(last["ts"])), -1, lines)
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return whole_lines(path.read_bytes())[0]
+    except FileNotFoundError:
+        return []
 
 
 class _Reader:

@@ -35,6 +35,8 @@ def holdings(store: SecretStore) -> list[Held]:
         paths = list(store.paths()) if isinstance(store, EveryPath) else list(store.list())
     except ReconcilerError as error:
         return [Held(store.name, "", unread=str(error))]
+    except OSError as error:
+        return [Held(store.name, "", unread=f"{error.filename}: {error.strerror}")]
     return look(store, paths)
 
 

@@ -24,7 +24,7 @@ class Run(NamedTuple):
 
 
 class Told(NamedTuple):
-    """One change that a run recorded: from its intent to its outcome. `name`: how the path of a request for it ends."""
+    """One change that a run recorded: from its intent to its outcome. `name`: parts of the path of a request for it, with its last."""
 
     run: str
     name: str
@@ -46,7 +46,9 @@ NOBODY = Mark()
 class Ours:
     """Tells requests of ours from others, in one pass: who a token is may show only later."""
 
-    def __init__(self, runs: Iterable[Run] = (), told: Iterable[Told] = ()) -> None:
+    def __init__(self, runs: Iterable[Run] = (), told: Iterable[Told] = (), unknown: str = "") -> None:
+        """`unknown`: why it is not known what the runs did."""
+        self.unknown = unknown
         self.runs: Mapping[str, Run] = {one.id: one for one in runs}
         self._sorted = sorted(self.runs.values(), key=lambda one: one.begun)
         self._begins = [one.begun - BEFORE for one in self._sorted]
@@ -61,7 +63,8 @@ class Ours:
             return NOBODY
         moment = epoch(visit.time)
         maybe = self._under_way(moment)
-        if visit.run in maybe:  # afterwards somebody else has read its id somewhere
+        if visit.run in maybe:  # afterwards others may have read its id somewhere
+            self._tokens.add((visit.token, visit.run))  # for what is sent without the header, such as a login
             return Mark(sure=visit.run)
         if not maybe:
             return NOBODY
@@ -91,7 +94,9 @@ def epoch(time: str) -> float:
 
 
 def _fits(one: Told, path: str, moment: float) -> bool:
-    return f"/{path}".endswith(f"/{one.name}") and one.begun - CLOCKS <= moment <= one.ended + CLOCKS
+    """Whether a path has the parts of a name in their order: of approle/ci, auth/approle/role/ci."""
+    rest = iter(path.rstrip("/").split("/"))
+    return one.begun - CLOCKS <= moment <= one.ended + CLOCKS and all(part in rest for part in one.name.split("/"))
 
 
 def _last(path: str) -> str:

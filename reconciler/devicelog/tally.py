@@ -186,5 +186,5 @@ def by_run(tally: Tally) -> Mapping[str, RunUse]:
         run, by = tally.ours.owner(what.mark)
         if run:
             known = found.get(run, RunUse(0, by))
-            found[run] = RunUse(known.requests + use.count, known.by if known.by == by else "time")
+            found[run] = RunUse(known.requests + use.count, "header" if "header" in (known.by, by) else by)
     return found

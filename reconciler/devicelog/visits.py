@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 Ending = Literal["done", "failed", "denied", "login", "failed login", "unknown token"]
 """`failed`: the request was allowed, and did not work. `unknown token`: one that is none, or that has ended."""
 
+LONGEST = 1000  # characters of a path or name: whoever comes may send megabytes
 WRITES = frozenset({"create", "update", "patch", "delete"})
 _ROLE_KINDS = {
     "approle": ("vault.approle_role", "role_name"),
@@ -107,7 +108,7 @@ def _role(metadata: Mapping[str, Any]) -> str:
 def _run(request: Mapping[str, Any]) -> str:
     headers = _map(request, "headers")
     found = next((value for name, value in headers.items() if str(name).lower() == "x-correlation-id"), None)
-    return str(found[0]) if isinstance(found, list) and found else ""
+    return str(found[0])[:LONGEST] if isinstance(found, list) and found else ""
 
 
 def _map(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -117,4 +118,4 @@ def _map(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _text(given: Mapping[str, Any], name: str) -> str:
     found = given.get(name)
-    return found if isinstance(found, str) else ""
+    return found[:LONGEST] if isinstance(found, str) else ""

@@ -50,6 +50,8 @@ def _headline(found: Mapping[str, Any]) -> str:
         parts.append(f"{read['broken']:,} lines could not be read.")
     if read["uncounted"]:
         parts.append(f"{read['uncounted']:,} requests were too many different ones to be told apart.")
+    if found["runs_unknown"]:
+        parts.append(f"Which requests were our own is not known: {found['runs_unknown']}")
     if read["elsewhere"]:
         parts.append(f"{read['elsewhere']:,} requests were in namespaces beside the instance's.")
     return " ".join(parts)
