@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.compliance.assess import assess
 from reconciler.compliance.checks import OFFLINE
-from reconciler.compliance.evidence import Drift, Evidence, Known, Part
+from reconciler.compliance.evidence import Evidence, Part
 from reconciler.compliance.frameworks import FRAMEWORKS
 from reconciler.compliance.result import Report
+from reconciler.compliance.seen import Drift, Known
 from reconciler.core.errors import ReconcilerError
 from reconciler.desired.git import Repository
 from reconciler.engine.survey import silent

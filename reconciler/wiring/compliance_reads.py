@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
-from reconciler.compliance.evidence import Part, Reads, absent
+from reconciler.compliance.evidence import Part, absent
+from reconciler.compliance.seen import Reads
 from reconciler.core.errors import ReconcilerError
 from reconciler.core.stores import VaultPlace
 from reconciler.devicelog.reading import Read, device_files, responses

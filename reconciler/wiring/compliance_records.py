@@ -9,22 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.audit.redaction import Masks
 from reconciler.audit.search import Row, Wanted, walk
-from reconciler.compliance.evidence import (
-    Commit,
-    Drift,
-    Kept,
-    Known,
-    LogPlace,
-    Part,
-    Read,
-    Sinks,
-    Stock,
-    Strayed,
-    Tallied,
-    Verified,
-    absent,
-)
+from reconciler.compliance.evidence import Part, absent
 from reconciler.compliance.record import matters
+from reconciler.compliance.seen import Commit, Drift, Kept, Known, LogPlace, Read, Sinks, Stock, Strayed, Tallied, Verified
 from reconciler.core.address import Address, Place
 from reconciler.core.change import Action, Change
 from reconciler.core.errors import ReconcilerError

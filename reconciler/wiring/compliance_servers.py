@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from reconciler.backends.vault.client import VaultClient, connect
 from reconciler.backends.vault.connection import Connection, connection_from, tls_context
 from reconciler.backends.vault.transport import Transport
-from reconciler.compliance.evidence import Certificate, Clock, LiveKey, Part, Shares, Sinks, absent
+from reconciler.compliance.evidence import Part, absent
+from reconciler.compliance.seen import Certificate, Clock, LiveKey, Shares, Sinks
 from reconciler.core.address import Address, Place
 from reconciler.core.errors import BackendError, Denied, ReconcilerError
 from reconciler.engine.access_live import live_access

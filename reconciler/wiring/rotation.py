@@ -110,16 +110,13 @@ def rotation_of(
     `course`: of the migration that is in force when it is called.
     """
     environment = desired.environment
-    who = actor(settings.environ)
     makes = _Maker(settings, environment, parts, recorder, commit, masks, course)
     policies = {address.name: one.spec for address, one in desired.resources.items() if address.kind == "rotation_policy"}
     declared = sorted((one for address, one in desired.resources.items() if address.kind == "secret"), key=lambda one: one.address.name)
     jobs = tuple(makes.job(one, policies) for one in declared)
     caps = Caps(**environment.rotation.caps.model_dump())
-    carry = partial(_carry, course)
-    return Rotation(
-        jobs, caps, makes.rotation, environment.project, environment.name, who, partial(_closed, parts), carry, recorder.decision
-    )
+    about = (environment.project, environment.name, actor(settings.environ))
+    return Rotation(jobs, caps, makes.rotation, *about, partial(_closed, parts), partial(_carry, course), recorder.decision)
 
 
 def _carry(course: Callable[[], Course | None], job: Job) -> str:

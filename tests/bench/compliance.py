@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from reconciler.compliance.assess import assess
 from reconciler.compliance.checks import OFFLINE
-from reconciler.compliance.evidence import Evidence, Kept, Known, LiveKey, Part, Read, Reads, Stock
+from reconciler.compliance.evidence import Evidence, Part
+from reconciler.compliance.seen import Kept, Known, LiveKey, Read, Reads, Stock
 from tests.bench.results import Result
 from tests.compliance.stand import DAY, ELSEWHERE, GOOD, NOW, ROWS, SECRET, STANDING, resource, row
 

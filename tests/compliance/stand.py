@@ -7,30 +7,24 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from reconciler.audit.search import Row
-from reconciler.compliance.evidence import (
+from reconciler.compliance.evidence import Declared, Endpoint, Evidence, Part, Retained, Sealed, absent
+from reconciler.compliance.seen import (
     Certificate,
     Clock,
     Commit,
-    Declared,
     Drift,
-    Endpoint,
-    Evidence,
     Kept,
     Known,
     LiveKey,
     LogPlace,
-    Part,
     Read,
     Reads,
-    Retained,
-    Sealed,
     Shares,
     Sinks,
     Stock,
     Strayed,
     Tallied,
     Verified,
-    absent,
 )
 from reconciler.core.address import Address, parse_address
 from reconciler.core.complying import Thresholds

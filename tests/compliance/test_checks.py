@@ -10,10 +10,11 @@ import pytest
 
 from reconciler.compliance.assess import assess
 from reconciler.compliance.checks import ALL, OFFLINE
-from reconciler.compliance.evidence import Evidence, Lift, Part, Read
+from reconciler.compliance.evidence import Evidence, Lift, Part
 from reconciler.compliance.frameworks import FRAMEWORKS
 from reconciler.compliance.record import matters
 from reconciler.compliance.result import Check, Excepted, Result, Severity, Status
+from reconciler.compliance.seen import Read
 
 from .stand import CASES, GOOD, MISSING, NEEDS, NOW, ROWS, SECRET, Case, altered, row, with_secret
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from reconciler.core.values import show_duration
 
-from ..evidence import Certificate, Evidence
+from ..evidence import Evidence
 from ..judging import flaw, judged, of_kind
 from ..result import Assessment, Check, Finding, Severity
+from ..seen import Certificate
 
 _ROLE = "vault.pki_role"
 _EC_BITS = 256

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from reconciler.core.values import show_duration
 
-from ..evidence import Evidence, LiveKey
+from ..evidence import Evidence
 from ..judging import flaw, judged, of_kind
 from ..result import Assessment, Check, Finding, Severity
+from ..seen import LiveKey
 
 _TRANSIT, _KMS = "vault.transit_key", "aws.kms_key"
 _DAY = 86400

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from reconciler.core.values import show_duration
 
-from ..evidence import Declared, Evidence, Part, Reads
+from ..evidence import Declared, Evidence, Part
 from ..judging import flaw, judged
 from ..result import Assessment, Check, Finding, Severity
+from ..seen import Reads
 
 
 def _assess(evidence: Evidence) -> Assessment:
