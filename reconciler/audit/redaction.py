@@ -1,7 +1,8 @@
 """Takes out of texts what the log must never hold, before it is hashed: afterwards nothing can be taken out any more.
 
 Three things: values of secrets that this process knows, in whatever spelling; credentials; personal data. An e-mail
-address becomes a keyed pseudonym, since names of objects are made of them and must stay different from one another.
+address and what may be an id become keyed pseudonyms, since names of objects are made of them and must stay different
+from one another.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 
 from ..core.values import visible
-from .credentials import credentials, may_hold_credentials
+from .credentials import ID, credentials, may_hold_credentials
 from .personal import EMAIL, Span, flattened, may_be_personal, personal
 
 LONGEST = 1000  # characters of one field; a name of an object has fewer
@@ -63,7 +64,7 @@ def _spellings(value: str) -> set[str]:
 
 
 class Redactor:
-    """Makes any text fit to be logged. `pseudonym` turns an e-mail address into letters that do not tell it."""
+    """Makes any text fit to be logged. `pseudonym` turns an e-mail address or an id into letters that do not tell it."""
 
     def __init__(self, masks: Masks, pseudonym: Callable[[str], str]) -> None:
         self._masks = masks
@@ -80,6 +81,10 @@ class Redactor:
             if len(self._seen) < _REMEMBERED:
                 self._seen[text] = found
         return found
+
+    def own(self, text: str) -> str:
+        """An id in the field that is for it: it stays, unless it is a value that is known."""
+        return self(text) if self._masks.count and any(self._masks.spans(text)) else text
 
     def _redacted(self, given: str) -> str:
         # Looked for in the whole text before it is cut: a half of a secret would not be found.
@@ -104,13 +109,15 @@ class Redactor:
     def _label(self, found: str, sort: str) -> str:
         if sort == EMAIL:
             return f"[email:{self._pseudonym(found.replace('%40', '@').lower())}]"
+        if sort == ID:
+            return f"[id:{self._pseudonym(found)}]"
         return f"[{sort}]"
 
 
 def _joined(spans: list[Span]) -> list[Span]:
-    """Spans in their order, those that overlap made one: named after the one that begins first, or is longest."""
+    """Spans in their order, those that overlap made one: named after the one that begins first, or is longest, or is surest."""
     joined: list[Span] = []
-    for span in sorted(set(spans), key=lambda one: (one.begin, -one.end, one.sort)):
+    for span in sorted(set(spans), key=lambda one: (one.begin, -one.end, one.sort == ID, one.sort)):
         if joined and span.begin < joined[-1].end:
             joined[-1] = joined[-1]._replace(end=max(joined[-1].end, span.end))
         else:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ..core.errors import BackendError, ReconcilerError
-from .event import Event, moment
+from .event import Event, cleaned, moment
 from .head import Unanswered
 from .log import NOTE, Log, Told
 from .recovery import left_behind, take_over
@@ -148,8 +148,8 @@ class Scribe:
 
     def _told(self, written: Written) -> Told:
         left = {
-            one.id: Unanswered(one.id, one.action, self.clean(one.resource), one.commit, one.rid, one.ver_from, one.store)
-            for one in self._mine.values()
+            id: Unanswered(*(cleaned(name, getattr(one, name), self.clean) for name in Unanswered._fields))
+            for id, one in self._mine.items()
         }
         return Told(moment(written.begun), moment(written.ended), left, self._answered)
 

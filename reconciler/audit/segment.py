@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from ..core.errors import ReconcilerError
 from .chain import GAP_SECONDS
-from .event import NO_LINE, Event, Stamp, line_of, moment
+from .event import NO_LINE, Cleans, Event, Stamp, line_of, moment
 from .merkle import Frontier, leaf_hash
 
 SUFFIX = ".jsonl"
@@ -41,7 +41,7 @@ class Written(NamedTuple):
 class Segment:
     """An open segment. Safe to use from many threads."""
 
-    def __init__(self, path: Path, writer: str, now: Callable[[], float], clean: Callable[[str], str]) -> None:
+    def __init__(self, path: Path, writer: str, now: Callable[[], float], clean: Cleans) -> None:
         self.path = path
         self.writer = writer
         self._now = now

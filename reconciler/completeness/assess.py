@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..audit.event import OWN
 from .claims import Claim, Told
 from .holdings import Held
 from .match import Account, Finding, Frame, Subject, settle
@@ -54,7 +55,7 @@ def assess(
     for key, secrets in groups.items():
         alive = _since_removed(claims.get(key, ()), told, homes(key[0], secrets[0].path))
         for one, share in zip(secrets, _shares(alive, len(secrets)), strict=True):
-            versions = [version._replace(id=clean(version.id)) for version in one.versions]
+            versions = [version._replace(id=_as_logged(version.id, clean)) for version in one.versions]
             settle(Subject(one.store, one.path), versions, share, frame, accounts[one.store])
     return Completeness(
         told.begin,
@@ -63,6 +64,10 @@ def assess(
         sum(claim.store not in stores for claim in told.claims),
         {store: sum(one.store == store and bool(one.versions) for one in held) for store in accounts},
     )
+
+
+def _as_logged(version: str, clean: Callable[[str], str]) -> str:
+    return version if OWN["ver_to"].fullmatch(version) else clean(version)
 
 
 def unheld(held: Iterable[Held], told: Told, clean: Callable[[str], str]) -> set[Key]:

@@ -22,6 +22,7 @@ from reconciler.audit import head as heads
 from reconciler.audit.event import Event
 from reconciler.audit.log import Log
 from reconciler.audit.people import People
+from reconciler.audit.redaction import Masks, Redactor
 from reconciler.audit.segment import Segment, Unloggable
 from reconciler.core.errors import Conflict, Unavailable
 from reconciler.ledger.file import FileShelf
@@ -236,7 +237,7 @@ def test_a_sync_that_failed_is_not_tried_again(tmp_path: Path, monkeypatch: pyte
 
 
 def test_waiting_threads_are_told_when_the_one_that_writes_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    segment = Segment(tmp_path / "open" / "x.jsonl", "f" * 16, lambda: 1.0, str)
+    segment = Segment(tmp_path / "open" / "x.jsonl", "f" * 16, lambda: 1.0, Redactor(Masks(), str))
     entered, go_on = threading.Event(), threading.Event()
 
     def slow(_file: int) -> None:
