@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from .asgi import App, Message, Receive, Scope, Send
+from .layers import Layer, entrance
 
 # No inline script or style, nothing from elsewhere, no frame around it: text that slips through a template can do nothing.
 POLICY = "; ".join(
@@ -32,26 +35,25 @@ _SECURE = (b"strict-transport-security", b"max-age=31536000")  # a year
 _OURS = frozenset(name for name, _ in (*_ALWAYS, _SECURE))
 
 
-class HeadersMiddleware:
+class HeadersMiddleware(Layer):
     """ASGI middleware, the outermost: refusals of the others have these headers too. What an application sets of them is replaced.
 
     A proxy that ends TLS is believed about the scheme only by NetworkMiddleware, which is within: so it is asked at the answer.
     """
 
     def __init__(self, app: App) -> None:
-        self._app = app
+        self._app = entrance(app)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def enter(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
 
-        async def with_headers(message: Message) -> None:
+        def with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 message["headers"] = _told(message.get("headers", ()), secure=scope["scheme"] == "https")
-            await send(message)
+            return send(message)
 
-        await self._app(scope, receive, with_headers)
+        return self._app(scope, receive, with_headers)
 
 
 def _told(headers: list[tuple[bytes, bytes]], *, secure: bool) -> list[tuple[bytes, bytes]]:

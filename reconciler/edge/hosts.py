@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from functools import lru_cache
 
 from .asgi import App, Receive, Scope, Send, header_values, refuse
 from .blocked import Blocked, Observe, log_blocked
+from .layers import Layer, entrance
 from .networks import plain_address
 from .scope import PEER
 
@@ -16,32 +17,30 @@ _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
 REMEMBERED = 256
 
 
-class HostsMiddleware:
+class HostsMiddleware(Layer):
     """ASGI middleware. Refuses requests that name another host than these with 421, and those that name none or two with 400.
 
     The address at which a request arrived is always a name of the server, and `localhost` is one on loopback.
     """
 
     def __init__(self, app: App, hosts: Iterable[str], *, observe: Observe = log_blocked) -> None:
-        self._app = app
+        self._app = entrance(app)
         self._hosts = frozenset(host.lower() for host in hosts)
         self._observe = observe
         self._named = lru_cache(REMEMBERED)(self._status)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def enter(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         values = header_values(scope, b"host")
         server = scope.get("server")
         status = self._named(values[0], server[0] if server else "") if len(values) == 1 and len(values[0]) <= LONGEST_HOST else 400
         if not status:
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         peer = scope.get(PEER)
         reason = "it names another host" if status == 421 else "it names no host, or several"
         self._observe(Blocked("host", status, reason, peer.ip if peer else None))
-        await refuse(scope, send, status)
+        return refuse(scope, send, status)
 
     def _status(self, value: bytes, arrived: str) -> int:
         """0 for a name of ours, else what to answer."""

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from functools import lru_cache
 from itertools import count
 from typing import NamedTuple, Protocol
 
@@ -99,6 +100,7 @@ class LocalReplayMemory:
         self._turned += max(passed, 0) * self._step
 
 
+@lru_cache(maxsize=256)  # of a delivery it is asked for twice, with few others in between
 def _short(key: str) -> bytes:
     # Sixteen bytes cannot be made to collide by anyone without the secret, and a key may be as long as a sender's id.
     return hashlib.blake2b(key.encode(), digest_size=16).digest()

@@ -16,6 +16,7 @@ from ..core.errors import BackendError, Invalid, Problem
 from .asgi import App, Receive, Scope, Send, answer, refuse
 from .bodies import Gone, Room, first, read_body
 from .endpoints import Endpoint, Receipt, TimedSecret
+from .layers import Layer, entrance
 from .meaning import Aside, meaning
 from .proof import Gate, peer_address, wrong_secret
 from .redelivery import Delivery, Sleep, claim_when_free
@@ -52,7 +53,7 @@ def log_notice(notice: Notice) -> None:
     log.log(level, "webhook/%s: %d to %s: %s", notice.webhook, notice.status, notice.address or "an unknown address", notice.reason)
 
 
-class SignatureMiddleware:
+class SignatureMiddleware(Layer):
     """ASGI middleware. `endpoints` are by whole path, that of a mount included; every other path passes untouched.
 
     An application behind it finds a Receipt at `scope["reconciler.webhook"]`, and may read the body again. It answers 2xx when the
@@ -71,7 +72,7 @@ class SignatureMiddleware:
         sleep: Sleep = asyncio.sleep,
         room: Room | None = None,
     ) -> None:
-        self._app = app
+        self._app = entrance(app)
         self._gates = {path: Gate(endpoint) for path, endpoint in endpoints.items()}
         self._memory = memory
         self._secrets = secrets
@@ -80,14 +81,13 @@ class SignatureMiddleware:
         self._sleep = sleep
         self._room = room or Room()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def enter(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         gate = self._gates.get(scope.get("path", ""))
         if gate is not None:
-            await self._guard(gate, scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._start(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return self._guard(gate, scope, receive, send)
+        if scope["type"] == "lifespan":
+            return self._start(scope, receive, send)
+        return self._app(scope, receive, send)
 
     async def check(self) -> None:
         """Raise Invalid, with every problem, when an endpoint has no secret that its senders could be proven by."""

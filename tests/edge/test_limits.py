@@ -226,7 +226,9 @@ def test_flood_of_failing_addresses_lifts_no_ban_and_keeps_to_its_memory() -> No
     async def flood() -> None:
         for number in range(-3, 20_000):  # made one by one: the keys themselves are not what is measured
             await counters.strike(ban, b"one" if number < 0 else b"junk" + number.to_bytes(4, "big"), 0)
-        assert (await counters.strike(ban, b"late", 0)).admitted
+        # Of those who come late, a few share with many: which ones, nobody can foretell.
+        at_first = [(await counters.strike(ban, b"later%d" % number, 0)).admitted for number in range(20)]
+        assert sum(at_first) > 10
         for _ in range(3):
             await counters.strike(ban, b"late", 0)
         await counters.prove(ban, b"good")
