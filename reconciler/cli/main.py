@@ -12,6 +12,7 @@ import click
 from reconciler.cli import (
     access,
     adopting,
+    alerting,
     applying,
     audit,
     backup,
@@ -48,6 +49,7 @@ MODULES = (
     migrate,
     access,
     audit,
+    alerting,
     completeness,
     backup,
     retention,

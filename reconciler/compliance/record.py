@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from reconciler.audit.event import FREE
@@ -25,7 +25,12 @@ _ID = re.compile(r"(?=[0-9]*[a-f])[0-9a-f]{12,}")  # of runs, commits and finger
 
 def matters(row: Row) -> bool:
     """Whether a check says anything of this entry."""
-    return row.action in _ASKED or any(lacking(row)) or any(personal_fields(row))
+    return bool(acts([row], *_ASKED)) or any(lacking(row)) or any(personal_fields(row))
+
+
+def acts(rows: Iterable[Row], *actions: str, begin: str = "") -> list[Row]:
+    """What was done or decided since a moment. The line that begins a process's segment names an action too, and is none."""
+    return [row for row in rows if row.action in actions and row.type in _ACTS and row.ts >= begin]
 
 
 def lacking(row: Row) -> Iterator[str]:

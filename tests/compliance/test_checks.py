@@ -199,6 +199,12 @@ def test_what_a_check_finds_in_the_audit_log_is_kept_when_the_log_is_read(case: 
     assert result(case.check, kept) == result(case.check, case.broken)
 
 
+@pytest.mark.parametrize("action", ["backup", "drill", "alert", "rotation.emergency", "lockdown.on"])
+def test_the_line_that_begins_a_process_counts_as_nothing_that_it_did(action: str) -> None:
+    begun = replace(GOOD, rows=Part((*ROWS, row(9, action, outcome="", type="segment", days=0))))
+    assert {one.check: one.status for one in assess(begun).results} == {one.check: one.status for one in assess(GOOD).results}
+
+
 def test_of_ordinary_entries_nothing_is_kept() -> None:
     assert not matters(row(9, "apply.update", "vault.policy/readers", rid="0123456789ab"))
 

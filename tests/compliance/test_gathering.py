@@ -184,6 +184,14 @@ def test_who_reads_a_secret_is_told_by_the_servers_own_audit_log_without_ourselv
     assert by_id(report(settings_of(site), ["/nowhere/*"]))["C29"].reason.startswith("/nowhere/*: there is no such file")
 
 
+def test_an_alert_that_somebody_saw_arrive_is_evidence_and_one_that_did_not_is_a_finding(lived_in: Site) -> None:
+    assert lived_in.run("audit", "alert", "pager").code == 0
+    assert by_id(report(settings_of(lived_in)))["C19"].status is Status.PASS
+    assert lived_in.run("audit", "alert", "pager", "--missing").code == 0
+    (finding,) = by_id(report(settings_of(lived_in)))["C19"].findings
+    assert finding.address == "pager"
+
+
 def test_one_byte_that_was_changed_in_the_log_is_told(lived_in: Site) -> None:
     segments = (lived_in.repo / ".reconcile/audit/dev/segments").glob("*.jsonl")
     segment = next(one for one in segments if b"rotation." in one.read_bytes())

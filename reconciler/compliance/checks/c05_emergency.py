@@ -8,13 +8,13 @@ from reconciler.audit.search import Row
 
 from ..evidence import Evidence, Part
 from ..judging import flaw, judged, since
-from ..record import EMERGENCY
+from ..record import EMERGENCY, acts
 from ..result import Assessment, Check, Finding, Severity
 
 
 def _assess(evidence: Evidence) -> Assessment:
     begin = since(evidence, evidence.thresholds.emergency_age)
-    latest = {row.resource: row for row in evidence.rows.found if row.action == EMERGENCY and row.ts >= begin}
+    latest = {row.resource: row for row in acts(evidence.rows.found, EMERGENCY, begin=begin)}
     alarmed = [one for one in evidence.standings.found if one.alarmed is not None]
     seen = [(row.entry, row.resource, row.outcome) for row in latest.values()] + [(one.path, one.alarmed) for one in alarmed]
     # The store alone knows a generated value: whether anybody refuses the old one, nobody can be asked.

@@ -8,12 +8,12 @@ from reconciler.audit.search import Row
 
 from ..evidence import Evidence
 from ..judging import flaw, judged
-from ..record import PROMOTED
+from ..record import PROMOTED, acts
 from ..result import Assessment, Check, Finding, Severity
 
 
 def _assess(evidence: Evidence) -> Assessment:
-    promoted = [row for row in evidence.rows.found if row.action == PROMOTED and row.outcome == "applied" and row.about.get("fp")]
+    promoted = [row for row in acts(evidence.rows.found, PROMOTED) if row.outcome == "applied" and row.about.get("fp")]
     return judged(
         [(row.entry, row.resource, row.about["fp"]) for row in promoted],
         _flaws(evidence, promoted),

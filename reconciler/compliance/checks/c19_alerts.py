@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ..evidence import Evidence
 from ..judging import flaw, judged, since
-from ..record import ALERT
+from ..record import ALERT, acts
 from ..result import Assessment, Check, Severity
 
 
 def _assess(evidence: Evidence) -> Assessment:
     begin = since(evidence, evidence.thresholds.alert_age)
-    latest = {row.resource: row for row in evidence.rows.found if row.action == ALERT and row.ts >= begin}
+    latest = {row.resource: row for row in acts(evidence.rows.found, ALERT, begin=begin)}
     flaws = [flaw(name, f"did not arrive (audit entry {row.entry})") for name, row in latest.items() if row.outcome != "applied"]
     return judged(
         [(row.entry, row.resource, row.outcome) for row in latest.values()],

@@ -9,7 +9,7 @@ from reconciler.core.values import show_duration
 
 from ..evidence import Evidence
 from ..judging import flaw, judged
-from ..record import BACKUP, DRILL
+from ..record import BACKUP, DRILL, acts
 from ..result import Assessment, Check, Finding, Severity
 
 
@@ -18,7 +18,7 @@ def _assess(evidence: Evidence) -> Assessment:
     if evidence.rows.unread or not evidence.entries.number:
         return judged([], [], evidence.rows, nothing="the audit log is empty")
     bounds = evidence.thresholds
-    found = {action: [row for row in evidence.rows.found if row.action == action] for action in (BACKUP, DRILL)}
+    found = {action: acts(evidence.rows.found, action) for action in (BACKUP, DRILL)}
     flaws = [
         *_late(evidence, found[BACKUP], "backup", bounds.backup_age, "reconcile backup"),
         *_late(evidence, found[DRILL], "restore that was tried", bounds.drill_age, "reconcile restore --drill FILE"),

@@ -6,13 +6,13 @@ from reconciler.audit.search import Row
 
 from ..evidence import Evidence
 from ..judging import flaw, judged, since
-from ..record import BREAK_GLASS, place
+from ..record import BREAK_GLASS, acts, place
 from ..result import Assessment, Check, Severity
 
 
 def _assess(evidence: Evidence) -> Assessment:
     begin = since(evidence, evidence.thresholds.emergency_age)
-    used = [row for row in evidence.rows.found if row.action in BREAK_GLASS and row.ts >= begin]
+    used = acts(evidence.rows.found, *BREAK_GLASS, begin=begin)
     flaws = [flaw(place(row), _words(row), remedy=_remedy(row)) for row in used]
     seen = [evidence.entries, *((row.entry, row.action, row.resource, row.actor) for row in used)]
     # A log in which none is to be found shows that there was none.
