@@ -164,7 +164,7 @@ def _account_for(subject: Subject, version: Version, span: Span, vague: list[Cla
 def _may_have_made(claim: Claim, version: Version) -> bool:
     """Whether a write of which the log does not say the version may have made this one."""
     # What an encrypted store keeps of a delete is a version without a value.
-    is_delete = claim.action == "secret.delete" and not version.readable
+    is_delete = claim.action.endswith(".delete") and not version.readable
     if claim.outcome == "applied":
         is_told = bool(claim.version) or is_delete
         return is_told and (_within(version.made, claim.begun, claim.ended) if version.made else is_delete)
@@ -194,7 +194,7 @@ def _is_gone(id: str, said: Sequence[Claim], versions: Sequence[Version], claims
     """Whether a store that keeps a number of versions has let it go, since later ones are there, or the secret was deleted."""
     last = max(one.begun for one in said)
     if not versions:  # in AWS; where versions are numbers, a delete takes none away
-        return not id.isdigit() and any(one.action == "secret.delete" and one.outcome == "applied" and one.begun > last for one in claims)
+        return not id.isdigit() and any(one.action.endswith(".delete") and one.outcome == "applied" and one.begun > last for one in claims)
     ids = [one.id for one in versions]
     if id.isdigit() and all(one.isdigit() for one in ids):
         return int(id) < min(map(int, ids))

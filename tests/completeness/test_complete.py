@@ -173,6 +173,21 @@ spec: {type: SecureString, value: {generate: {length: 30}, to: "aws:elsewhere/sa
     assert [bool(one.get("ver_to")) for one in told if one["resource"] == "logins"] == [True, False]
 
 
+@pytest.mark.parametrize(("source", "destination"), [("vault", "files"), ("files", "aws")])
+def test_a_migration_is_told_version_by_version(source: str, destination: str, shop: Site) -> None:
+    for value in ("two", "three"):
+        assert shop.run("secret", "put", "db/x", f"value={value}", "--store", source).code == 0
+    assert shop.run("secret", "put", "gone/x", "value=once", "--store", source).code == 0
+    assert shop.run("secret", "delete", "api/x", "--store", destination, "--yes").code == 0
+    started = shop.run("migrate", "start", "--from", source, "--to", destination)
+    assert started.code == 0, started.out + started.err
+    assert shop.run("secret", "delete", "gone/x", "--yes", "--store", source).code == 0
+    verified = shop.run("migrate", "verify")
+    assert verified.code == 0, verified.out + verified.err
+    found = complete(shop)
+    assert found["findings"] == found["unsure"] == []
+
+
 def test_versions_that_a_store_lets_go_are_not_missed(shop: Site, vault: VaultClient) -> None:
     vault.write("genesis/metadata/api/x", {"max_versions": 2})
     for value in "abcd":
