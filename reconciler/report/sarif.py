@@ -87,7 +87,7 @@ def _numbered(found: Iterable[tuple[Finding, Severity, str, str]]) -> Iterator[d
 
 def _result(finding: Finding, severity: Severity, environment: str, remark: str, mark: str) -> dict[str, Any]:
     about = f"{finding.address}: {finding.message}" if finding.address else finding.message
-    text = visible(f"{about}{remark}" + (f" ({finding.remedy})" if finding.remedy else ""))
+    text = _words(f"{about}{remark}" + (f" ({finding.remedy})" if finding.remedy else ""))
     shown: dict[str, Any] = {
         "ruleId": finding.check,
         "level": _LEVELS[severity],
@@ -118,7 +118,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
     file, _, line = problem.where.rpartition(":")
     known = bool(file) and line.isdecimal()
     place = [{"physicalLocation": _physical(file, int(line))}] if known else []
-    text = str(problem._replace(where="")) if known else str(problem)
+    text = _words(str(problem._replace(where="")) if known else str(problem))
     mark = hash_of([INVALID, problem.address, problem.what])[:32]
     return {
         "ruleId": INVALID,
@@ -127,6 +127,11 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "locations": place,
         "partialFingerprints": {"primaryLocationLineHash": f"{mark}:1"},
     }
+
+
+def _words(text: str) -> str:
+    """A message: SARIF takes `[words](place)` in it for a link, and names come from others."""
+    return visible(text).replace("](", "] (")
 
 
 def _unassessed(reports: Iterable[Report]) -> Iterator[dict[str, Any]]:

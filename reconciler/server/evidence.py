@@ -1,7 +1,7 @@
 """A look at the evidence: does the audit log verify, when was the last backup and drill, which checks fail. Kept as notes, for metrics.
 
-Bounded in cost: an hour apart, one process after the other, in one place of the workers. The log is read from its beginning
-once a day, since an edit of old lines shows only then; in between only what came since.
+Bounded in cost: an hour apart, one process after the other, in one place of the workers. The log is verified from its
+beginning once a day, since an edit of old lines shows only then; in between, what came since is read.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .ports import Done
 from .worker import Later
 
 FULL_SECONDS = 86400.0
+LATE_SECONDS = 86400.0
 WAIT_SECONDS = 10.0
 MOST_WAITS = 6  # during a lockdown no branch is looked at
 SAID = 200  # characters of why something cannot be told
@@ -30,8 +31,8 @@ class Asked(Protocol):
     def verify(self, *, full: bool) -> Done:
         """Verify the audit log: all of it, or what came since the last time."""
 
-    def last(self, action: str) -> Done:
-        """The last time that an action succeeded, from the audit log."""
+    def last(self, action: str, since: float) -> Done:
+        """The last time that an action succeeded since a moment, from the audit log. 0: ever."""
 
     def compliance(self) -> Done:
         """What every check found."""
@@ -67,14 +68,15 @@ class EvidenceLook:
         return "the audit log is what was recorded" if found["ok"] else f"the audit log does not verify: {_first(found)}"
 
     def _backups(self) -> str:
-        found = {}
+        noted = self._notes.read("backups") or {}
+        found: dict[str, float | None] = {}
         for action in RECORDED:
-            done = self._asked.last(action)
+            done = self._asked.last(action, _since(noted, action))
             if done.answer is None:
                 self._notes.write("backups", {"at": self._clock(), "known": False})
                 return f"the last {action} cannot be told: {_why(done)}"
             rows = done.answer["rows"]
-            found[action] = _moment(rows[-1]["time"]) if rows else None
+            found[action] = _moment(rows[-1]["time"]) if rows else noted.get(action)
         self._notes.write("backups", {"at": self._clock(), "known": True, **found})
         return ", ".join(f"last {action}: {self._ago(at)}" for action, at in found.items())
 
@@ -91,6 +93,11 @@ class EvidenceLook:
         self._notes.write("compliance", {"at": self._clock(), "known": True, **note})
         failing = [one["check"] for one in checks if one["status"] == "fail"]
         return f"{', '.join(failing)} fail" if failing else "no check fails"
+
+
+def _since(noted: Mapping[str, Any], action: str) -> float:
+    """Where to begin in a log that may be long: other machines ship what they did some time later."""
+    return float(noted[action] or noted["at"] - LATE_SECONDS) if noted.get("known") else 0.0
 
 
 def _why(done: Done) -> str:

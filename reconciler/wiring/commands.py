@@ -84,8 +84,9 @@ class ChildCommands:
     def verify(self, *, full: bool) -> Done:
         return self._done("audit", "verify", "--output", "json", *(() if full else ("--incremental",)))
 
-    def last(self, action: str) -> Done:
-        return self._done("audit", "search", "--action", action, "--outcome", "applied", "--limit", "1", "--output", "json")
+    def last(self, action: str, since: float) -> Done:
+        begin = ("--since", time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since))) if since else ()
+        return self._done("audit", "search", "--action", action, "--outcome", "applied", *begin, "--limit", "1", "--output", "json")
 
     def compliance(self) -> Done:
         return self._done("report", "compliance", "--output", "json")

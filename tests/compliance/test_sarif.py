@@ -72,6 +72,12 @@ def test_what_environments_share_is_said_once_and_the_rest_with_where_it_is() ->
     assert "[staging]" in single["message"]["text"]
 
 
+def test_a_name_in_a_message_is_no_link() -> None:
+    evil = "[approved](https://evil.example)"
+    shown = results(compliance_sarif([report(result("C02", Status.FAIL, replace(OLD, address=evil)))], [WRONG._replace(what=evil)]))
+    assert not any("](" in one["message"]["text"] for one in shown)
+
+
 def test_what_was_not_assessed_is_told_and_is_no_result() -> None:
     document = compliance_sarif([report(result("C23", Status.NOT_ASSESSED, reason="no backup"))])
     assert results(document) == []

@@ -36,12 +36,14 @@ class FakeAsked:
     rows: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     checks: Done = field(default_factory=lambda: Done(0, {"checks": CHECKS, "summary": {"excepted": 1}}, ""))
     read: list[bool] = field(default_factory=list)
+    begun: list[tuple[str, float]] = field(default_factory=list)
 
     def verify(self, *, full: bool) -> Done:
         self.read.append(full)
         return self.verdict
 
-    def last(self, action: str) -> Done:
+    def last(self, action: str, since: float) -> Done:
+        self.begun.append((action, since))
         return Done(0, {"rows": self.rows.get(action, [])}, "")
 
     def compliance(self) -> Done:
@@ -97,6 +99,16 @@ def test_old_lines_are_read_again_once_a_day_and_for_as_long_as_something_is_wro
     assert "does not verify: line 3 was edited" in desk.look()
     desk.look()
     assert desk.asked.read[3:] == [True, True]
+
+
+def test_a_long_log_is_searched_from_where_the_last_look_found_something(desk: Desk) -> None:
+    desk.asked.rows["backup"] = [{"time": "1970-01-02T00:00:00.000Z"}]
+    desk.look()
+    desk.asked.rows.clear()
+    desk.now += 3600
+    desk.look()
+    assert desk.asked.begun == [("backup", 0.0), ("drill", 0.0), ("backup", 86_400.0), ("drill", 100_000.0 - 86_400.0)]
+    assert desk.notes.read("backups")["backup"] == 86_400, "one that was archived since is no less of a backup"
 
 
 def test_a_command_that_cannot_tell_leaves_no_older_answer_in_place(desk: Desk) -> None:
