@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..core.errors import ReconcilerError
 from ..secrets.rollout import FOLDER
 from .follow import Crossing, after, foreign
-from .pairs import Kept, Pair
+from .pairs import HIDDEN, SPARE, Kept, Pair
 from .sides import Seen
 
 
@@ -54,7 +54,7 @@ def _history(crossing: Crossing, path: str, ahead: bool) -> Compared:
         notes = [f"it is deleted in {follower}: its versions can be compared when it is restored"] if kept.pairs else []
         return Compared(path, 0, tuple(wrong), tuple(notes), kept.pairs)
     equal, notes = 0, [*_left_out(crossing, kept, theirs)]
-    for pair in kept.pairs:
+    for pair in (pair for pair in kept.pairs if SPARE not in pair.state):
         same, bad, note = _pair(crossing, path, pair, kept, theirs, ours)
         equal += same
         wrong += [bad] if bad and not ahead else []
@@ -90,7 +90,7 @@ def _is_copied_again(pair: Pair, kept: Kept, ours: Seen) -> bool:
 
 def _unread(crossing: Crossing, path: str, pair: Pair, ours: Seen) -> tuple[str, str]:
     leader, follower = crossing.leader.store.name, crossing.follower.store.name
-    if pair.hidden:
+    if pair.state == HIDDEN:
         return (
             "",
             f"version {pair.follower} of {follower} was taken away there by the delete that {path} met (version {pair.leader} of {leader})",

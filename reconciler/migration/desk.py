@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from .follow import Crossing, Gate, after, ever_open, follow
 from .pairs import Pairs
 from .record import Phase, Record, read_record, write_record
 from .sides import Side
+
+SETTLING_SECONDS = 1.0  # far more than a writer takes from its write to the end of its copy
 
 Progress = Callable[[str, int, int], None]
 
@@ -45,6 +48,7 @@ class Desk:
     now: Callable[[], str]
     progress: Progress = lambda _label, _done, _total: None
     gate: Gate = ever_open
+    sleep: Callable[[float], object] = time.sleep
 
     def record(self) -> Record:
         """The migration that is in force. Raises Refused where there is none."""
@@ -84,7 +88,13 @@ class Desk:
         return each(lambda path: _copied(crossing, path), paths, self._tell("copying"), stop=lambda one: one.down)
 
     def compare(self, crossing: Crossing, paths: Sequence[str], *, ahead: bool = False) -> Sequence[Compared]:
-        return each(lambda path: compare(crossing, path, ahead=ahead), paths, self._tell("comparing"))
+        """Hold secrets against each other. What differs is looked at twice: a writer may have been about to copy it."""
+        found = each(lambda path: compare(crossing, path, ahead=ahead), paths, self._tell("comparing"))
+        differing = [one.path for one in found if one.wrong]
+        if differing:
+            self.sleep(SETTLING_SECONDS)
+        again = {one.path: one for one in each(lambda path: compare(crossing, path, ahead=ahead), differing)}
+        return [again.get(one.path, one) for one in found]
 
     def count(self, crossing: Crossing, paths: Sequence[str]) -> Sequence[tuple[int, str]]:
         """How many versions of each secret are not noted as copied, or why that cannot be told."""

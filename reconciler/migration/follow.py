@@ -11,14 +11,15 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..audit.journal import RunRecorder
 from ..core.errors import BackendError, Conflict, ReconcilerError, Unavailable
 from ..secrets.rollout import FOLDER
-from .pairs import Kept, Pair, Pairs
+from .pairs import HIDDEN, SPARE, Kept, Pair, Pairs
 from .sides import Seen, Side, Slot
 
 ATTEMPTS = 8  # while others write the same secret
@@ -49,6 +50,8 @@ class Crossing:
     learn: Callable[[str], object]
     """Is told every value, so that none gets into the audit log."""
     keep: int = 0
+    strict: bool = False
+    """The follower may have versions of its own, of any value: only what comes next is recognised."""
     gate: Gate = ever_open
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     """Of the fingerprints: they are compared within one process only."""
@@ -79,42 +82,50 @@ class Crossing:
 
 
 def follow(crossing: Crossing, path: str) -> int:
-    """Copy what the follower lacks of a secret. Returns how many versions that were. Raises Foreign, BackendErrors."""
-    copied = 0
+    """Copy what the follower lacks of a secret. Returns how many versions that were. Raises Foreign, BackendErrors.
+
+    It ends when there was nothing left to do: what others wrote, deleted or destroyed meanwhile is seen by the next look.
+    """
+    made: dict[str, str] = {}
     for left in range(ATTEMPTS, 0, -1):
-        once = _Once(crossing, path)
+        once = _Once(crossing, path, made)
         try:
-            return copied + (once.document() if path.startswith(FOLDER) else once.history())
+            once.document() if path.startswith(FOLDER) else once.history()
         except Conflict:
-            copied += once.copied
             if left == 1:
                 raise
-    raise AssertionError("the last attempt returns or raises")
+        else:
+            if not once.changed:
+                break
+    return len(made)
 
 
 class _Once:
-    """One attempt at one secret."""
+    """One attempt at one secret. `made`: what this and earlier attempts wrote, to the leader's version that it is of."""
 
-    def __init__(self, crossing: Crossing, path: str) -> None:
+    def __init__(self, crossing: Crossing, path: str, made: dict[str, str]) -> None:
         self._crossing = crossing
         self._path = path
         self._leader, self._follower = crossing.leader, crossing.follower
-        self.copied = 0
+        self._made = made
+        self.changed = False
 
-    def document(self) -> int:
+    def document(self) -> None:
         """The state of a rotation: only how it stands counts, and it names the versions of the store that it lies in."""
         value, there = (self._crossing.value(side, self._path) for side in (self._leader, self._follower))
         if value is not None and value != there:
             self._append(value, self._follower.look(self._path), "")
-        return self.copied
 
-    def history(self) -> int:
+    def history(self) -> None:
         crossing, path = self._crossing, self._path
-        kept, theirs, ours = crossing.pairs.read(path), self._leader.look(path), self._follower.look(path)
-        if kept.pairs and not ours.slots and not ours.recoverable:
+        # In this order nobody's work is taken for missing: what is noted is in the leader that is looked at later, and
+        # what the follower got since is met by its check-and-set.
+        ours, kept, theirs = self._follower.look(path), crossing.pairs.read(path), self._leader.look(path)
+        if kept.pairs and not ours.slots and not ours.recoverable and not self._follower.look(path).slots:
             kept = kept._replace(pairs=(), first="")  # somebody emptied the follower: it is copied anew
         noted, kept = kept, self._begun(kept, theirs, ours)
-        kept, todo = recognised(crossing, path, kept, theirs, ours)
+        mine = tuple(Pair(leader, made) for made, leader in self._made.items() if made not in kept.followers)
+        kept, todo = recognised(crossing, path, kept._replace(pairs=(*kept.pairs, *mine)), theirs, ours)
         for slot in todo:
             value = crossing.value(self._leader, path, slot.id)
             if value is not None:  # else it was destroyed since we looked
@@ -122,9 +133,36 @@ class _Once:
         kept, ours = self._newest(kept, theirs, ours)
         kept = self._gone(kept, theirs, ours)
         if kept.pairs != noted.pairs or kept.first != noted.first:
-            crossing.pairs.write(path, kept)
+            kept = crossing.pairs.write(path, kept)
         self._metadata()
-        return self.copied
+        self._tidied(kept, theirs, ours)
+
+    def _tidied(self, kept: Kept, theirs: Seen, ours: Seen) -> None:
+        """Destroy what the follower has twice, since two copied at once, and what was destroyed while it was copied.
+
+        It is noted first: of two who tidy at once one finds that the other did, and each version keeps one copy.
+        """
+        readable = {slot.id for slot in ours.readable}
+        spare = {pair.follower for pair in kept.pairs if pair.state == SPARE}
+        found = self._spare(kept, theirs, ours.live, readable)
+        if found:
+            pairs = tuple(pair._replace(state=SPARE) if pair.follower in found else pair for pair in kept.pairs)
+            self._crossing.pairs.write(self._path, kept._replace(pairs=pairs))
+        for one in sorted((spare | found) & readable):
+            self._told("migrate.destroy", one, partial(self._follower.store.destroy, self._path, one))
+
+    def _spare(self, kept: Kept, theirs: Seen, live: str, readable: Container[str]) -> set[str]:
+        destroyed = {slot.id for slot in theirs.slots if slot.destroyed}
+        copies: dict[str, list[str]] = {}
+        for pair in kept.pairs:
+            if pair.follower in readable and pair.state != SPARE:
+                copies.setdefault(pair.leader, []).append(pair.follower)
+        spare: set[str] = set()
+        for leader, found in copies.items():
+            # The first, which is in its place in the history; but what readers get must be the newest.
+            keep = live if leader == theirs.live and live in found else found[0]
+            spare.update(one for one in found if one != keep or (leader in destroyed and one in self._made))
+        return spare
 
     def _begun(self, kept: Kept, theirs: Seen, ours: Seen) -> Kept:
         """Note where a copy begins that leaves older versions out: whoever goes on must begin there too."""
@@ -154,7 +192,7 @@ class _Once:
     def _gone(self, kept: Kept, theirs: Seen, ours: Seen) -> Kept:
         if theirs.live or not ours.live or not (theirs.slots or theirs.recoverable):
             return kept
-        hidden = tuple(pair._replace(hidden=True) if pair.follower == ours.live else pair for pair in kept.pairs)
+        hidden = tuple(pair._replace(state=HIDDEN) if pair.follower == ours.live else pair for pair in kept.pairs)
         kept = self._crossing.pairs.write(self._path, kept._replace(pairs=hidden))  # first: a delete is never unexplained
         if self._leader.look(self._path).live:
             raise Conflict(f"{self._path}: it was put again while its delete was copied", path=self._path)
@@ -162,10 +200,9 @@ class _Once:
         return kept
 
     def _append(self, value: Mapping[str, str], ours: Seen, version: str) -> str:
-        made = self._told(
-            "migrate.copy", version, lambda: self._follower.append(self._path, value, ours), self._crossing.fingerprint(value)
-        )
-        self.copied += 1
+        fp = self._crossing.fingerprint(value)
+        made = self._told("migrate.copy", version, lambda: self._follower.append(self._path, value, ours), fp)
+        self._made[made] = version
         return made
 
     def _metadata(self) -> None:
@@ -174,6 +211,7 @@ class _Once:
             self._told("migrate.annotate", "", lambda: self._follower.store.annotate(self._path, lacking))
 
     def _told(self, action: str, version: str, write: Callable[[], str | None], fp: str = "") -> str:
+        self.changed = True
         return told(self._crossing, action, self._path, version, write, fp)
 
 
@@ -200,14 +238,21 @@ def recognised(crossing: Crossing, path: str, kept: Kept, theirs: Seen, ours: Se
     """Note what was copied without being noted. Returns the versions that are still to be copied. Raises Foreign."""
     todo = after(kept, theirs, crossing.keep)
     for slot in (slot for slot in ours.readable if slot.id not in kept.followers):
-        # What is gone from the leader meanwhile, nobody can compare; what a leader brought back is a copy of its newest.
         if todo and crossing.same(path, todo[0].id, slot.id):
-            kept, todo = kept._replace(pairs=(*kept.pairs, Pair(todo[0].id, slot.id))), todo[1:]
-        elif not todo and theirs.live and kept.of_leader(theirs.live) and crossing.same(path, theirs.live, slot.id):
-            kept = kept._replace(pairs=(*kept.pairs, Pair(theirs.live, slot.id)))
+            leader, todo = todo[0].id, todo[1:]
         else:
-            raise Foreign(foreign(crossing, path, slot.id), path=path)
+            leader = _copied_again(crossing, path, kept, theirs, slot)
+        kept = kept._replace(pairs=(*kept.pairs, Pair(leader, slot.id)))
     return kept, todo
+
+
+def _copied_again(crossing: Crossing, path: str, kept: Kept, theirs: Seen, slot: Slot) -> str:
+    """The version that was copied a second time: after a delete, or since two did it at once. Raises Foreign."""
+    noted = [one.id for one in theirs.readable if one.id in kept.leaders and not crossing.strict]
+    found = next((one for one in noted if crossing.same(path, one, slot.id)), "")
+    if not found:
+        raise Foreign(foreign(crossing, path, slot.id), path=path)
+    return found
 
 
 def foreign(crossing: Crossing, path: str, version: str) -> str:

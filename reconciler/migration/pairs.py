@@ -10,13 +10,19 @@ from ..audit.shelf import Shelf
 from ..core.errors import ReconcilerError
 from ..core.values import canonical_json
 
+HIDDEN, SPARE = "hidden", "spare"
+"""The follower's version was taken away by the delete that the leader's secret met; the follower has it once more, and this
+one is to be destroyed. On the way back these are said of the leader's."""
+_TURNED = {"": "", HIDDEN: "leader's hidden", SPARE: "leader's spare"}
+_TURN = {**_TURNED, **{there: here for here, there in _TURNED.items()}}
+
 
 class Pair(NamedTuple):
-    """One version in both stores. `hidden`: the follower's was taken away by the delete that the leader's secret met."""
+    """One version in both stores."""
 
     leader: str
     follower: str
-    hidden: bool = False
+    state: str = ""
 
 
 class Kept(NamedTuple):
@@ -29,7 +35,7 @@ class Kept(NamedTuple):
     """By which the entry is replaced."""
 
     def of_leader(self, version: str) -> Pair | None:
-        return next((pair for pair in reversed(self.pairs) if pair.leader == version), None)
+        return next((pair for pair in reversed(self.pairs) if pair.leader == version and pair.state != SPARE), None)
 
     @property
     def followers(self) -> frozenset[str]:
@@ -53,7 +59,7 @@ class Pairs(NamedTuple):
             return Kept()
         try:
             body = json.loads(entry.content)
-            pairs = tuple(Pair(str(one[0]), str(one[1]), bool(one[2])) for one in body["pairs"])
+            pairs = tuple(Pair(str(one[0]), str(one[1]), str(one[2])) for one in body["pairs"])
             return Kept(tuple(map(self._turn, pairs)), str(body["first"]), int(body["serial"]), entry.version)
         except (ValueError, TypeError, KeyError, IndexError):
             raise ReconcilerError(
@@ -78,4 +84,4 @@ class Pairs(NamedTuple):
         return self.folder + self.mark(path)
 
     def _turn(self, pair: Pair) -> Pair:
-        return Pair(pair.follower, pair.leader, pair.hidden) if self.turned else pair
+        return Pair(pair.follower, pair.leader, _TURN[pair.state]) if self.turned else pair

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -44,13 +45,16 @@ class Course(NamedTuple):
 
     def forward(self, path: str) -> None:
         """Copy what somebody wrote to the source, whatever decides by now. Raises PartlyWritten."""
-        _carry(self.crossing, path)
+        _carry(self._ahead(self.record), path)
+
+    def _ahead(self, now: Record | None) -> Crossing:
+        return replace(self.crossing, strict=now is None or now.phase not in ("dual", "closing"))
 
     def _crossing(self) -> Crossing | None:
         """Which way what was written must go: to the store that decides from now on, whatever did when the command began."""
-        if self.record.phase == "dual":
-            return self.crossing
         now = self.again()
+        if self.record.phase == "dual":
+            return self._ahead(now)
         return self.turned if now is not None and now.phase in ("returning", "aborted") else None
 
 
@@ -98,17 +102,20 @@ class Routed(NamedTuple):
 
     def destroy(self, path: str, version: str) -> None:
         self._allowed(path)
-        if self._moves(path):
-            self._destroy_copy(path, version)
-        self.store.destroy(path, version)
-
-    def _destroy_copy(self, path: str, version: str) -> None:
-        """First: while the leader has it, the destroying can be done again."""
+        if not self._moves(path):
+            return self.store.destroy(path, version)
+        # The copies first: while the leader has it, the destroying can be done again. And after it those made in between.
         self.course.carry(path)
+        self._destroy_copies(path, version)
+        self.store.destroy(path, version)
+        return self._destroy_copies(path, version)
+
+    def _destroy_copies(self, path: str, version: str) -> None:
         crossing = self.course.crossing
-        for pair in crossing.pairs.read(path).pairs:
-            if pair.leader == version:
-                told(crossing, "migrate.destroy", path, pair.follower, partial(crossing.follower.store.destroy, path, pair.follower))
+        copies = {pair.follower for pair in crossing.pairs.read(path).pairs if pair.leader == version}
+        for slot in crossing.follower.look(path).readable:
+            if slot.id in copies:
+                told(crossing, "migrate.destroy", path, slot.id, partial(crossing.follower.store.destroy, path, slot.id))
 
     def list(self, prefix: str = "") -> tuple[str, ...]:
         return self.store.list(prefix)

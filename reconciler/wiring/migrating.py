@@ -52,7 +52,7 @@ class Asked(NamedTuple):
     keep: int = 0
 
 
-class _Folder(NamedTuple):
+class Folder(NamedTuple):
     """A folder of a shelf, as a shelf: the lock of migrations is none of applies."""
 
     shelf: Shelf
@@ -95,7 +95,7 @@ def opened_desk(settings: Settings, progress: Progress, *, writing: bool = False
 
 @contextmanager
 def _alone(session: Session) -> Iterator[Callable[[float], None]]:
-    lock = Lock(_Folder(session.shelf, "migrating/"))
+    lock = Lock(Folder(session.shelf, "migrating/"))
     try:
         lease = lock.acquire(actor(session.settings.environ), session.run)
     except LockHeld:

@@ -14,6 +14,8 @@ from reconciler.migration.record import Record, read_record
 from reconciler.migration.routed import Course, Routed
 from reconciler.migration.sides import FileSide
 from reconciler.secrets.file_store import FileStore
+from reconciler.secrets.store import SecretStore
+from reconciler.settings import Settings
 from tests.cli.site import Site
 from tests.secrets.files import QuickSlot
 
@@ -32,6 +34,10 @@ stores:
 
 def declare(site: Site, order: str = "files, vault, aws", write: str = "primary") -> None:
     site.write("desired-state/environments/dev.yaml", ENVIRONMENT.format(order=order, write=write))
+
+
+def settings_of(site: Site) -> Settings:
+    return Settings(site.repo, "", False, "text", site.environ)
 
 
 WANTED = Record("old", "new", "dual")
@@ -88,14 +94,16 @@ class Stand:
             learn=lambda _text: None,
             who="tester",
             now=lambda: "2027-01-15T08:00:00Z",
+            sleep=lambda _seconds: None,
         )
 
-    def routed(self, name: str) -> Routed:
+    def routed(self, name: str) -> SecretStore:
         """A store as a command sees it that begins now."""
-        record = read_record(self.shelf)
-        assert record is not None
+        record, store = read_record(self.shelf), self.sides[name].store
+        if record is None or not record.in_force:
+            return store
         crossing, turned = self.desk.crossing(record), self.desk.crossing(record, turned=True)
-        return Routed(self.sides[name].store, Course(record, crossing, turned, lambda: read_record(self.shelf)))
+        return Routed(store, Course(record, crossing, turned, lambda: read_record(self.shelf)))
 
 
 def history(store: FileStore, path: str) -> list[dict[str, str]]:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.backends.aws.client import AwsClient
+from reconciler.backends.vault.client import VaultClient
+from reconciler.ledger.kv import KvShelf
+from reconciler.ledger.lock import Lock
+from reconciler.wiring.migrating import Folder
+from reconciler.wiring.stores import encrypted_files
 from tests.cli.site import Ran, Site
-from tests.migration.desks import declare
+from tests.migration.desks import declare, settings_of
 
 CANARY = "canary-8Kd3-qPz7Ws1"
 WAYS = [("files", "vault"), ("vault", "aws"), ("aws", "files")]
@@ -68,3 +74,85 @@ def test_secrets_move_from_store_to_store_and_back(shop: Site, source: str, dest
     assert ok(shop.run("audit", "verify"))
     shown = [cut.out, cut.err, verified.out, shop.run("audit", "export").out]
     assert not any(CANARY in text for text in shown)
+
+
+def test_what_a_destination_cannot_hold_is_said_at_once_and_nothing_is_written(shop: Site, vault: VaultClient, aws: AwsClient) -> None:
+    put(shop, "ok", "one")
+    put(shop, "many", *map(str, range(15)))
+    for path, value in (("large", {"value": "x" * 70_000}), ("name ünï", {"value": "x"})):
+        with encrypted_files(settings_of(shop)) as store:
+            store.put(path, value)
+            store.annotate(path, {"note": "a, b"})
+    for store_name, words in {
+        "vault": ["many: it has 15 versions, and vault keeps 10 (--versions 10 moves the newest of each"],
+        "aws": [
+            "large: version 1: aws holds values of 65,536 bytes at most",
+            "large: metadata 'note' is no tag",
+            "many: it has 15 versions, and aws keeps 14",
+            "name ünï: version 1: aws cannot hold a secret of this name",
+        ],
+    }.items():
+        way = ("--from", "files", "--to", store_name)
+        assessed, refused = shop.run("migrate", "assess", *way), shop.run("migrate", "start", *way)
+        assert (assessed.code, refused.code) == (1, 4)
+        assert all(one in assessed.out and one in refused.err for one in words), assessed.out + refused.err
+    assert (vault.list("genesis/metadata"), list(aws.pages("secretsmanager", "list_secrets", "SecretList"))) == (None, [])
+    assert shop.run("migrate", "status", "-o", "json").json == {"phase": "none"}
+    assert ok(shop.run("migrate", "start", "--from", "files", "--to", "vault", "--versions", "10", "-o", "json")).json["versions"] == 13
+    assert values(shop, "many", "vault") == [str(number) for number in range(5, 15)]
+
+
+def test_what_others_wrote_into_a_store_arrives_or_says_why_not(shop: Site, vault: VaultClient, aws: AwsClient) -> None:
+    declare(shop, "vault, aws, files")
+    vault.write("genesis/data/odd", {"data": {"port": 5432, "hosts": ["a", "b"]}})
+    vault.write("genesis/data/empty", {"data": {}})
+    vault.write("genesis/data/blank", {"data": {"value": ""}})
+    found = shop.run("migrate", "assess", "--from", "vault", "--to", "files")
+    assert (found.code, "empty: version 1: a secret is a map of at least one name" in found.out) == (1, True)
+    assert "note: odd: version 1: it holds numbers, lists or maps, which arrive as their JSON text" in found.out
+    vault.delete("genesis/metadata/empty")
+    ok(shop.run("migrate", "start", "--from", "vault", "--to", "files"))
+    assert ok(shop.run("secret", "get", "odd", "--store", "files", "-o", "json")).json == {"port": "5432", "hosts": '["a","b"]'}
+    assert ok(shop.run("secret", "get", "blank", "--store", "files", "-o", "json")).json == {"value": ""}
+    ok(shop.run("migrate", "abort", "--yes"))
+    aws.change("secretsmanager", "create_secret", Name="genesis/binary", SecretBinary=b"\x00\x01")
+    refused = shop.run("migrate", "start", "--from", "aws", "--to", "files")
+    assert (refused.code, "binary: holds binary content in aws, not text" in refused.err) == (4, True)
+
+
+def test_a_cutover_asks_and_two_at_once_are_refused(shop: Site, vault: VaultClient) -> None:
+    put(shop, "db/orders", CANARY)
+    ok(shop.run("migrate", "start", "--from", "files", "--to", "vault"))
+    assert shop.run("migrate", "cutover").code == 2
+    shelf = KvShelf(vault, "reconciler", "genesis/dev", lambda _seconds: None)
+    with Lock(Folder(shelf, "migrating/")).acquire("somebody", "run"):
+        for words in (("start", "--from", "files", "--to", "vault"), ("cutover", "--yes"), ("abort", "--yes")):
+            ran = shop.run("migrate", *words)
+            assert (ran.code, "another `reconcile migrate` is at work: somebody on " in ran.err) == (4, True)
+    assert ok(shop.run("migrate", "status", "-o", "json")).json["phase"] == "dual"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("start", "--from", "files", "--to", "files"), 2, "from one store to another"),
+        (("start", "--from", "files", "--to", "redis"), 2, "the environment declares no store 'redis'"),
+        (("verify",), 4, "no migration is under way"),
+        (("cutover", "--yes"), 4, "no migration is under way"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_words(shop: Site, words: tuple[str, ...], code: int, says: str) -> None:
+    ran = shop.run("migrate", *words)
+    assert (ran.code, says in ran.err) == (code, True), ran.err
+
+
+def test_an_environment_that_writes_to_all_stores_is_refused(shop: Site) -> None:
+    declare(shop, write="dual")
+    ran = shop.run("migrate", "start", "--from", "files", "--to", "vault")
+    assert (ran.code, "write `write: primary` first" in ran.err) == (4, True)
+
+
+def test_a_lockdown_stops_a_migration_too(shop: Site) -> None:
+    ok(shop.run("lockdown", "on", "--reason", "leak"))
+    ran = shop.run("migrate", "start", "--from", "files", "--to", "vault")
+    assert (ran.code, "locked down since" in ran.err) == (4, True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.errors import Conflict, ReconcilerError
-from reconciler.migration import verbs
+from reconciler.migration import course, verbs
 from reconciler.migration.record import Record, read_record
 from tests.migration.desks import WANTED, Stand, history
 from tests.migration.hooks import hooked
@@ -37,7 +39,7 @@ def yes(_record: Record, _secrets: int) -> bool:
 
 def do(stand: Stand, what: str, path: str, text: str) -> None:
     """What somebody else does, in a process of their own. That it is refused in words is fine; that it is lost is not."""
-    store = stand.routed("old") if read_record(stand.shelf) else stand.old
+    store = stand.routed("old")
     try:
         if what == "put":
             store.put(path, {"value": text})
@@ -76,10 +78,11 @@ def is_equal(stand: Stand) -> None:
         assert history(stand.old, path) == history(stand.new, path)
         old, new = stand.old.get(path), stand.new.get(path)
         assert (old and old.value) == (new and new.value)
-        assert stand.old.metadata(path).items() <= stand.new.metadata(path).items()
+        # Of a secret whose versions were all destroyed before, there is nothing that metadata could belong to.
+        assert stand.old.metadata(path).items() <= stand.new.metadata(path).items() or not stand.new.versions(path)
 
 
-@settings(max_examples=60)
+@settings(max_examples=int(os.environ.get("MIGRATION_EXAMPLES", "60")))
 @given(BEFORE, MOMENTS)
 def test_both_stores_are_equal_whatever_is_written_while_a_copy_is_made(
     before: list[tuple[str, str]], moments: list[tuple[int, tuple[str, str, str]]]
@@ -89,7 +92,8 @@ def test_both_stores_are_equal_whatever_is_written_while_a_copy_is_made(
         for path, text in before:
             stand.old.put(path, {"value": text})
         hooked(stand, interrupting(stand.folder, moments))
-        with contextlib.suppress(ReconcilerError):
+        # One thread, so that the moments are the same each time.
+        with contextlib.suppress(ReconcilerError), patch.object(course, "THREADS", 1):
             verbs.start(stand.desk, WANTED)
         fresh = Stand(Path(name))
         assert verbs.start(fresh.desk, WANTED).failed == []
