@@ -17,6 +17,10 @@ from .proxies import FORWARDED_FOR, FORWARDED_PROTO, Garbage, Harmless, client_b
 from .scope import PEER, Address, PeerAddress
 
 REMEMBERED = 4096  # addresses whose verdict is kept: a flood of others costs each of them one more look, and no memory
+LONGEST_REMEMBERED = 256  # bytes of X-Forwarded-For
+
+Forwarded = tuple[bytes, ...]
+"""Lines of X-Forwarded-For."""
 
 
 class NetworkRules(NamedTuple):
@@ -37,6 +41,8 @@ class NetworkRules(NamedTuple):
             return "its network is denied"
         if self.allow and ip not in self.allow:
             return "its network is not among those allowed"
+        if self.country is None and self.private:
+            return ""  # without asking to whom it belongs, which takes as long as all the rest
         if not ip.is_global:
             return "" if self.private else "it belongs to no country, and private addresses are denied"
         return self._wrong_country(ip) if self.country is not None else ""
@@ -78,6 +84,14 @@ class _Direct(NamedTuple):
     wrong: str  # why it may send nothing, if it speaks for itself
 
 
+class _Sender(NamedTuple):
+    """Who speaks behind a proxy."""
+
+    peer: PeerAddress
+    client: tuple[str, int]  # for the scope
+    wrong: str
+
+
 class NetworkMiddleware(Layer):
     """ASGI middleware. Refuses with 403 whom the rules deny, and with 400 what proxies cannot have written.
 
@@ -93,17 +107,16 @@ class NetworkMiddleware(Layer):
         self._observe = observe
         self._harmless = Harmless()
         self._direct: Callable[[str], _Direct] = lru_cache(REMEMBERED)(self._look)
-        self._wrong: Callable[[Address], str] = lru_cache(REMEMBERED)(rules.wrong_with)
+        self._remembered: Callable[[str, Forwarded], _Sender] = lru_cache(REMEMBERED)(self._sender)
 
     def enter(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] not in ("http", "websocket"):
             return self._app(scope, receive, send)
         try:
-            client = scope.get("client")
-            peer, trusted, near, wrong = self._direct(client[0] if client else "")
+            host = client[0] if (client := scope.get("client")) else ""
+            peer, trusted, near, wrong = self._direct(host)
             if trusted:
-                peer = self._behind(peer.ip, scope)
-                wrong = self._wrong(peer.ip)
+                peer, wrong = self._behind(host, scope)
             elif not self._harmless.all(dict(scope["headers"])):
                 # What strangers say of themselves goes.
                 scope["headers"] = [(name, value) for name, value in scope["headers"] if not is_told(name)]
@@ -125,12 +138,17 @@ class NetworkMiddleware(Layer):
         trusted = ip in self._rules.proxies
         return _Direct(PeerAddress(ip), trusted, trusted or ip.is_loopback, self._rules.wrong_with(ip))
 
-    def _behind(self, proxy: Address, scope: Scope) -> PeerAddress:
-        """Who sent it, as a trusted proxy tells. Raises Garbage for what no proxy writes."""
-        peer = client_behind(proxy, header_values(scope, FORWARDED_FOR), self._rules.proxies)
+    def _behind(self, proxy: str, scope: Scope) -> tuple[PeerAddress, str]:
+        """Who sent it, as a trusted proxy tells, and what is wrong with him. Raises Garbage for what no proxy writes."""
+        forwarded = tuple(header_values(scope, FORWARDED_FOR))
+        sender = self._remembered if sum(map(len, forwarded)) <= LONGEST_REMEMBERED else self._sender
+        peer, scope["client"], wrong = sender(proxy, forwarded)
         scope["scheme"] = scheme_behind(scope["scheme"], header_values(scope, FORWARDED_PROTO))
-        scope["client"] = (str(peer.ip), 0)
-        return peer
+        return peer, wrong
+
+    def _sender(self, proxy: str, forwarded: Forwarded) -> _Sender:
+        peer = client_behind(self._direct(proxy).peer.ip, forwarded, self._rules.proxies)
+        return _Sender(peer, (str(peer.ip), 0), self._rules.wrong_with(peer.ip))
 
     async def _block(self, scope: Scope, send: Send, status: int, reason: str, ip: Address | None) -> None:
         self._observe(Blocked("network", status, reason, ip))
