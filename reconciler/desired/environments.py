@@ -86,7 +86,7 @@ class Guards(BaseModel):
     delete_share: Annotated[float, Field(ge=0, le=1, description="of a kind's objects, from 10 on")] = Limits().delete_share
     max_deletes: Annotated[int, Field(ge=0)] = Limits().max_deletes
     strict_references: Annotated[bool, Field(description="a reference to nothing is an error where the server would take it")] = False
-    findings: Annotated[Severity | None, Field(description="checks whose findings are errors; those of others are notes")] = None
+    findings: Annotated[Severity | None, Field(description="from which severity on findings of checks are errors")] = None
 
     @property
     def limits(self) -> Limits:
