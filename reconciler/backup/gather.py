@@ -11,14 +11,19 @@ from ..audit.people import PEPPER
 from ..audit.shelf import Shelf
 from ..core.errors import ReconcilerError
 from ..ledger import head as ledger_heads
-from ..ledger import lockdown
 from ..ledger.chunks import keys_of
 from ..ledger.head import Head
-from ..ledger.ledger import RUNS_FOLDER, SECRET_KEY
+from ..ledger.holder import KEY as LOCK
+from ..ledger.ledger import RUNS_FOLDER, STATE_FOLDER
 from ..secrets.rollout import FOLDER as ROTATIONS
+from ..secrets.rollout import REPORTS
 from ..secrets.store import SecretStore
 from .records import AUDIT, LEDGER, Record
 
+# Beside what follows the head: the lock, which is of processes that are gone then; the audit log, which is a part of its own;
+# and pairs of versions that a migration has noted, which have other names once they are restored, and are known by their values.
+_APART = frozenset({ledger_heads.KEY, LOCK})
+_FOLDERS_APART = (STATE_FOLDER, RUNS_FOLDER, "audit/", "migrations/")
 ATTEMPTS = 5  # at a ledger that others write
 
 
@@ -28,7 +33,7 @@ def ledger_records(shelf: Shelf) -> Iterator[Record]:
     An apply may replace the head meanwhile. What an older head named is then in the backup beside what the newer one
     names, which does no harm: chunks never change, and a later apply collects those that nobody names.
     """
-    yield from _entries(shelf, (SECRET_KEY, lockdown.KEY))
+    yield from _entries(shelf, [key for key in shelf.keys("") if key not in _APART and not key.startswith(_FOLDERS_APART)])
     taken: set[str] = set()
     for _ in range(ATTEMPTS):
         kept = shelf.get(ledger_heads.KEY)
@@ -75,7 +80,8 @@ def _segment_of(key: str) -> str:
 
 def store_records(store: SecretStore) -> Iterator[Record]:
     """All readable versions of all secrets, oldest first, each with its metadata; states of rotations before them."""
-    paths = store.list()
+    # What consumers report of a rotation that is under way they report again.
+    paths = [path for path in store.list() if not path.startswith(REPORTS)]
     for path in paths:
         if path.startswith(ROTATIONS):
             yield from _newest(store, path)

@@ -14,7 +14,7 @@ from ..audit import head as log_heads
 from ..audit.note import NoteError, Signer, Verifier, signed, verified
 from ..ledger import head as ledger_heads
 from .damage import Damaged
-from .records import AUDIT, LEDGER, Record
+from .records import AUDIT, HEAD, LEDGER, Record
 
 FORMAT = "reconciler-backup/1"
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
@@ -77,10 +77,10 @@ class Facts:
 
     def note(self, record: Record) -> None:
         self.counts[f"{record.part} {record.what}"] += 1
-        if (record.part, record.id) == (LEDGER, ledger_heads.KEY):
+        if (record.part, record.id) == (LEDGER, HEAD):
             head = ledger_heads.read_head(record.raw)
             self.ledger = LedgerHead(serial=head.serial, fence=head.fence)
-        elif (record.part, record.id) == (AUDIT, log_heads.KEY):
+        elif (record.part, record.id) == (AUDIT, HEAD):
             self.checkpoint = log_heads.read_head(record.raw).note
 
 

@@ -8,15 +8,16 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..audit import head as log_heads
 from ..audit.log import Log
-from ..audit.shelf import Shelf
 from ..ledger import head as ledger_heads
+from ..ledger.ledger import Ledger
+from ..ledger.shelf import Shelf
 from ..rotation.state import FOLDER as ROTATIONS
 from ..rotation.state import read_state
 from ..secrets.store import SecretStore
 from .comparing import Step, placed
 from .damage import Damaged
 from .held import is_before_its_secret
-from .records import AUDIT, LEDGER, SNAPSHOT, Record
+from .records import AUDIT, HEAD, LEDGER, SNAPSHOT, Record
 
 
 class Aims(NamedTuple):
@@ -58,41 +59,34 @@ def _shelf_step(part: str, group: Iterator[Record], aims: Aims) -> Step:
     count, head = 0, b""
     for record in group:
         count += 1
-        head = record.raw if record.id == (ledger_heads.KEY if part == LEDGER else log_heads.KEY) else head
-    shelf = aims.shelf if part == LEDGER else aims.book.shelf
-    kept = shelf.get(ledger_heads.KEY if part == LEDGER else log_heads.KEY)
+        head = record.raw if record.id == HEAD else head
+    kept = (aims.shelf if part == LEDGER else aims.book.shelf).get(HEAD)
     if kept is None:
         return Step(part, "", "create" if head else "same", count if head else 0)
     if kept.content == head:
         return Step(part, "", "same")
-    if part == LEDGER:
-        return Step(part, "", "newer", why=_ledger_differs(head, kept.content))
-    why = _log_differs(head, kept.content, aims.book)
-    return Step(part, "", "newer" if why else "same", why=why or "it goes on from there")
+    goes_on = _ledger_goes_on(head, aims.shelf) if part == LEDGER else _log_goes_on(head, kept.content, aims.book)
+    return Step(part, "", "same", why="it goes on from there") if goes_on else Step(part, "", "newer", why="another one is there")
 
 
-def _ledger_differs(archived: bytes, live: bytes) -> str:
-    old, new = ledger_heads.read_head(archived) if archived else None, ledger_heads.read_head(live)
-    return f"state {new.serial} is there, and {old.serial if old else 'none'} is in the backup"
+def _ledger_goes_on(archived: bytes, shelf: Shelf) -> bool:
+    """Whether the ledger that is there knows the last run of the one in the backup."""
+    last = next((run.id for run in ledger_heads.read_head(archived).runs), "") if archived else ""
+    return not last or any(run.id == last for run in Ledger(shelf).runs())
 
 
-def _log_differs(archived: bytes, live: bytes, book: Log) -> str:
-    """Empty where the log that is there goes on from the one in the backup: then it is all there."""
-    old, new = log_heads.read_head(archived) if archived else log_heads.Head(), log_heads.read_head(live)
-    known = not old.note or any(one.note == old.note for one in log_heads.every(book.shelf, new))
-    return "" if known else f"another log of {new.size:,} entries is there, which is not what the backup's goes on as"
+def _log_goes_on(archived: bytes, live: bytes, book: Log) -> bool:
+    """Whether the log that is there has the last checkpoint of the one in the backup."""
+    note = log_heads.read_head(archived).note if archived else ""
+    return not note or any(one.note == note for one in log_heads.every(book.shelf, log_heads.read_head(live)))
 
 
 def _state_step(part: str, id: str, record: Record, store: SecretStore | None) -> Step:
+    """A state that is there is never replaced by an older one. Where its secret is restored, it is held too."""
     held = store.get(id) if store else None
     if held is None:
         return Step(part, id, "create", 1)
-    name = id.removeprefix(ROTATIONS)
-    if dict(held.value) == record.value:
-        return Step(part, id, "same")
-    if read_state(held.value, held.version, name).restore_epoch > read_state(record.value, "", name).restore_epoch:
-        return Step(part, id, "same", why="it was restored before")
-    return Step(part, id, "newer", why="its rotation went on since")
+    return Step(part, id, "same", why="" if dict(held.value) == record.value else "its rotation went on")
 
 
 def _secret_step(part: str, id: str, archived: Sequence[Record], aims: Aims) -> Step:

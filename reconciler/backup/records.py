@@ -16,6 +16,8 @@ What = Literal["entry", "version", "metadata", "snapshot"]
 LEDGER = "ledger"
 AUDIT = "audit"
 SNAPSHOT = "snapshot"
+HEAD = "head"
+"""What a ledger and an audit log call theirs. It comes after all that it names."""
 KEY_BYTES = 32
 _DIGITS = 32  # of a fingerprint: 128 bits
 

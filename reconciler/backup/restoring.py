@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from ..audit import head as log_heads
 from ..audit.journal import Recorder, RunRecorder
 from ..audit.log import Log
 from ..audit.shelf import Shelf
@@ -21,9 +20,11 @@ from ..secrets.store import SecretStore, is_path
 from .comparing import Step, placed, renamed
 from .held import completed, is_before_its_secret, is_restored, put_down
 from .planning import groups, live_values
-from .records import AUDIT, LEDGER, Record
+from .records import AUDIT, HEAD, LEDGER, Record
 
 ACTION = "restore"
+FIRST = "restore.first"
+"""The first version where there was none: what was recorded of the secret before was of another store."""
 _NOT_OURS = "aws:"  # tags that AWS alone may set
 
 
@@ -52,7 +53,8 @@ class Place(NamedTuple):
 
     def put(self, path: str, value: dict[str, str], expected: str) -> str:
         """Write a version. Raises Conflict where something else is there."""
-        intent = self.recorder.intent(ACTION, path, store=self.store.name, ver_from=expected)
+        action = ACTION if expected else FIRST
+        intent = self.recorder.intent(action, path, store=self.store.name, ver_from=expected)
         try:
             version = self.store.put(path, value, expected)
         except Conflict:
@@ -72,10 +74,12 @@ def put_entries(group: Iterable[Record], shelf: Shelf) -> None:
             _put_key(shelf, record)
         elif "/" in record.id:
             shelf.add(record.id, record.raw)
-        elif record.id in (ledger_heads.KEY, log_heads.KEY):
+        elif record.id == HEAD:
+            if record.part == LEDGER:
+                _raise_fence(shelf, ledger_heads.read_head(record.raw).fence)
             shelf.put(record.id, record.raw, "")
         else:
-            with suppress(Conflict):  # a pepper or a lockdown that is there counts
+            with suppress(Conflict):  # a pepper, or a lockdown, that is there counts
                 shelf.put(record.id, record.raw, "")
 
 
@@ -86,16 +90,15 @@ def _put_key(shelf: Shelf, record: Record) -> None:
         shelf.put(record.id, record.raw, kept.version if kept else "")
 
 
-def raise_fence(shelf: Shelf) -> None:
+def _raise_fence(shelf: Shelf, fence: int) -> None:
     """See that the next holder of the lock comes after the last writer of the ledger. Raises Conflict, Refused."""
-    kept, head = shelf.get(LOCK), shelf.get(ledger_heads.KEY)
-    if kept is None or head is None:
+    kept = shelf.get(LOCK)
+    entry = read_entry(kept.content) if kept else LockEntry(fence)
+    if kept is None or entry.fence >= fence:
         return
-    entry, fence = read_entry(kept.content), ledger_heads.read_head(head.content).fence
-    if entry.fence < fence:
-        if entry.holder is not None:
-            raise Refused(f"{entry.holder.owner} holds the lock of the environment (reconcile lock)")
-        shelf.put(LOCK, write_entry(LockEntry(fence, entry.beat + 1)), kept.version)
+    if entry.holder is not None:
+        raise Refused(f"{entry.holder.owner} holds the lock of the environment (reconcile lock)")
+    shelf.put(LOCK, write_entry(LockEntry(fence, entry.beat + 1)), kept.version)
 
 
 def put_state(record: Record, place: Place) -> None:
@@ -136,7 +139,7 @@ def _tell_state(place: Place, path: str, versions: dict[str, str]) -> None:
 def answer_what_was_left(hands: Hands) -> None:
     """Say of what a killed restore had begun whether it was done, where the store shows it."""
     for one in hands.recorder.unanswered():
-        if one.action == ACTION:
+        if one.action in (ACTION, FIRST):
             newest = _newest(hands, one.store, one.resource)
             if newest and newest != one.ver_from:
                 hands.recorder.outcome(one.id, "applied", ver_to=newest)
@@ -182,7 +185,6 @@ def _carry(step: Step, group: Iterator[Record], hands: Hands) -> None:
         intent = hands.recorder.intent(ACTION, LEDGER)
         try:
             put_entries(group, hands.shelf)
-            raise_fence(hands.shelf)
         except BaseException:
             hands.recorder.outcome(intent, "unknown")
             raise

@@ -57,6 +57,9 @@ def write_backup(file: Path, origin: Origin, records: Iterable[Record], recipien
     unfinished = file.with_name(f"{file.name}{UNFINISHED}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Usage(f"{file.parent}: {error.strerror}") from None
+    try:
         with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             manifest = _write(stream, file.parent, origin, records, recipients, signer)
             stream.flush()

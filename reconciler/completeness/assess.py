@@ -10,6 +10,7 @@ from .claims import Claim, Told
 from .holdings import Held
 from .match import Account, Finding, Frame, Subject, settle
 
+BROUGHT_BACK = "restore.first"
 Key = tuple[str, str]
 """A store, and a path as the log has it."""
 
@@ -79,7 +80,9 @@ def unheld(held: Iterable[Held], told: Told, clean: Callable[[str], str]) -> set
 def _since_removed(claims: Sequence[Claim], told: Told, homes: frozenset[str]) -> list[Claim]:
     """What is told after the secret was last taken away with all its versions: a store then counts from one again."""
     last = max((one.at for one in told.removals if one.resource in homes), default="")
-    return [one for one in claims if one.begun > last]
+    # The store was lost with all versions, too, where a backup brought back a first one.
+    anew = max((one.begun for one in claims if one.action == BROUGHT_BACK and one.outcome != "failed"), default="")
+    return [one for one in claims if one.begun > last and one.begun >= anew]
 
 
 def _shares(claims: Sequence[Claim], count: int) -> list[list[Claim]]:

@@ -19,7 +19,7 @@ from reconciler.backup.reading import Opened, opened
 from reconciler.backup.records import SNAPSHOT, Record
 from reconciler.backup.sealing import identities_of, new_pair, recipients_of
 from reconciler.backup.writing import write_backup
-from reconciler.core.errors import Invalid, Missing, ReconcilerError, Usage
+from reconciler.core.errors import Denied, Missing, ReconcilerError, Usage
 from reconciler.desired.environments import Environment
 from reconciler.desired.git import Repository
 from reconciler.dev.state import STATE, ensure_state_folder
@@ -32,6 +32,8 @@ from .stores import at_hand, environment_on_disk, store_of
 
 if TYPE_CHECKING:
     from pyrage import x25519
+
+    from reconciler.backends.vault.client import VaultClient
 
 ACTION = "backup"
 SUFFIX = ".backup"
@@ -51,13 +53,15 @@ class Desk(NamedTuple):
         return book_of(self.settings, self.environment, self.clients, writing=writing)
 
     def identities(self, file: Path | None) -> list[x25519.Identity]:
-        """The identities in a key file, else the declared one; none where neither is there."""
+        """The identities in a key file, else the declared one; none where neither is at hand: it may be for another machine."""
         if file is not None:
             return identities_of(_text(file), str(file))
         declared = self.environment.backup.identity
-        if declared is None:
-            return []
-        return identities_of(at_hand(declared, self.settings, self.environment)(), declared.source)
+        try:
+            text = at_hand(declared, self.settings, self.environment)() if declared else ""
+        except Missing:
+            text = ""
+        return identities_of(text, declared.source) if declared and text else []
 
 
 @contextmanager
@@ -202,12 +206,19 @@ def _commit(settings: Settings) -> str:
     """Empty where there is no repository: whoever backs up needs the environment's file alone."""
     try:
         return Repository(settings.repo).resolve("HEAD")
-    except (Usage, Invalid):
+    except ReconcilerError:
         return ""
 
 
 def _seals(at: Desk) -> dict[str, str]:
-    return {name: str((at.clients.vault(name, gated=False).read("sys/seal-status") or {}).get("type", "")) for name in _vaults(at)}
+    return {name: _seal(at.clients.vault(name, gated=False)) for name in _vaults(at)}
+
+
+def _seal(client: VaultClient) -> str:
+    try:
+        return str((client.read("sys/seal-status") or {}).get("type", ""))
+    except Denied:
+        return ""  # whoever hosts a server for others may keep that to himself
 
 
 def _vaults(at: Desk) -> list[str]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.audit.log import Log
 from reconciler.audit.scribe import Scribe
-from reconciler.audit.shelf import Shelf
 from reconciler.backup.comparing import Step
 from reconciler.backup.damage import Damaged
 from reconciler.backup.drill import Drilled
@@ -20,6 +19,7 @@ from reconciler.backup.reading import Opened, opened
 from reconciler.backup.restoring import ACTION, Carried, Hands, Place, carry_out
 from reconciler.core.errors import ReconcilerError, Refused, Usage
 from reconciler.core.stores import VaultPlace
+from reconciler.ledger.shelf import Shelf
 from reconciler.secrets.store import SecretStore
 from reconciler.settings import Settings
 

@@ -83,7 +83,6 @@ def test_chunks_that_changed_places_are_refused(kept: Kept) -> None:
 def test_parts_of_two_backups_do_not_make_one(kept: Kept, tmp_path: Path) -> None:
     other = written(tmp_path / "other.backup")
     a, b = kept.file.read_bytes(), other.file.read_bytes()
-    assert len(a) != len(b) or a != b
     begin = len(MAGIC) + kept.manifest.payload.bytes
     assert "the backup is refused" in refused(kept, b[: len(MAGIC) + other.manifest.payload.bytes] + a[begin:])
 

@@ -160,7 +160,20 @@ def test_a_lost_server_comes_back_and_what_no_longer_matches_is_rotated_anew(sit
     assert site.plan()["changes"] == []
     assert site.run("rollback", "--yes").code == 0, "what was applied before the loss can be gone back to"
     assert site.run("audit", "verify").code == 0
-    assert {outcome for _, outcome in recorded(site, "restore")} == {"applied"}
+    assert {outcome for _, outcome in recorded(site, "restore*")} == {"applied"}
+    found = site.run("audit", "complete", "-o", "json").json["findings"]
+    assert {one["path"] for one in found} <= {"hand/made"}, "each version that is there now has one outcome, and back"
+
+
+def test_no_value_is_in_what_a_restore_says_or_records(site: Site, lost: Lost) -> None:
+    partner.forget(site, lost.values["partners/moved"][-1])
+    said = [restore(site, lost, "--plan"), restore(site, lost, "--yes"), restore(site, lost, "--plan", "-o", "json")]
+    assert [one.code for one in said] == [0, 0, 0]
+    text = "".join(one.out + one.err for one in said)
+    text += "".join(file.read_text(errors="replace") for file in (site.repo / ".reconcile").rglob("*") if file.is_file())
+    values = {value for all_ in [*lost.values.values(), *everything(site).values()] for value in all_}
+    assert len(values) > 8
+    assert not [value for value in values if value in text]
 
 
 def test_rotations_are_held_while_their_targets_cannot_be_asked(site: Site, lost: Lost) -> None:
@@ -209,7 +222,11 @@ def test_without_a_terminal_or_a_yes_nothing_is_restored(site: Site, lost: Lost)
     assert site.run("restore", lost.backup["file"], "--yes").code == 2, "and an identity is needed"
 
 
-def test_a_drill_restores_for_practice_and_leaves_the_evidence(site: Site, lost: Lost, tmp_path: Path) -> None:
+def test_a_drill_restores_for_practice_and_leaves_the_evidence(
+    site: Site, lost: Lost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     found = site.run("restore", "--drill", lost.backup["file"], "--identity", str(lost.keys[1]), "-o", "json")
     assert found.code == 0, found.err
     assert found.json["versions"] == lost.backup["counts"]["vault version"]
@@ -221,4 +238,4 @@ def test_a_drill_restores_for_practice_and_leaves_the_evidence(site: Site, lost:
     assert site.run("restore", "--drill", str(broken), "--identity", str(lost.keys[1])).code == 1
     assert recorded(site, "drill")[-1] == ("broken.backup", "failed")
     assert site.run("audit", "verify").code == 0
-    assert not list(Path(tempfile.gettempdir()).glob("drill-*/stores")), "nothing of it is left"
+    assert list((tmp_path / "temporary").iterdir()) == [], "nothing of it is left"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,12 @@ from reconciler.backup.gather import audit_records, ledger_records, store_record
 from reconciler.backup.planning import Aims, steps
 from reconciler.backup.records import Record
 from reconciler.backup.restoring import Hands, Place, carry_out
+from reconciler.core.address import parse_address
+from reconciler.core.run import RunRecord
 from reconciler.ledger.file import FileShelf
+from reconciler.ledger.ledger import Ledger
+from reconciler.ledger.lock import Lock
+from reconciler.ledger.lockdown import read_lockdown, set_lockdown
 from reconciler.secrets.aws_store import AwsStore
 from reconciler.secrets.kv_store import KvStore
 from reconciler.secrets.store import SecretStore
@@ -150,5 +156,69 @@ def test_an_audit_log_comes_back_and_goes_on(tmp_path: Path, shipped: bool) -> N
     assert [one.action for one in steps(list(audit_records(here.book)), aims)] == ["newer"], "the two went different ways"
 
 
+def apply(shelf: FileShelf, run: str) -> None:
+    """A run that declares something, under the lock."""
+    with Lock(shelf).acquire("ada", run) as lease:
+        ledger = Ledger(shelf)
+        state, version = ledger.load()
+        record = RunRecord(run, "apply", "c" * 40, outcome="applied")
+        declared = {**state.declared, parse_address(f"webhook/{run}"): {"name": run}}
+        ledger.save(replace(state, declared=declared, runs=(record, *state.runs)), version, state, lease.fence)
+
+
+def test_a_ledger_comes_back_with_all_that_is_kept_beside_it_and_is_written_on(tmp_path: Path) -> None:
+    full, empty = FileShelf(tmp_path / "full"), FileShelf(tmp_path / "empty")
+    for run in ("one", "two", "three"):
+        apply(full, run)
+    key = Ledger(full).key(create=True)
+    set_lockdown(full, on=True, since="today", by="ada", reason="drill")
+    full.put("migration", b"{}", "")
+    full.put("migrations/a-b/x", b"{}", "")
+    apply_killed_before_it_wrote(empty)
+    records = list(ledger_records(full))
+    assert not [one.id for one in records if one.id.startswith(("lock/", "migrations/")) or one.id == "lock"]
+    assert records[-1].id == "head"
+    desk = Desk(tmp_path / "log")
+    with desk.scribe() as scribe:
+        (step,) = steps(records, Aims(empty, desk.book, {}))
+        (done,) = carry_out(records, {("ledger", ""): step}, Hands(empty, desk.book, scribe, lambda _: pytest.fail("no store")))
+    assert done.error == ""
+    assert Ledger(empty).load()[0] == Ledger(full).load()[0]
+    assert Ledger(empty).key() == key
+    assert read_lockdown(empty).on
+    assert empty.get("migration") is not None
+    apply(empty, "four")
+    assert [run.id for run in Ledger(empty).runs()] == ["four", "three", "two", "one"]
+    assert [(one.action, one.why) for one in steps(records, Aims(empty, desk.book, {}))] == [("same", "it goes on from there")]
+    apply(full, "other")
+    assert [one.action for one in steps(list(ledger_records(full)), Aims(empty, desk.book, {}))] == ["newer"]
+
+
+def apply_killed_before_it_wrote(shelf: FileShelf) -> None:
+    """Its lock was broken, and counts from one."""
+    Lock(shelf, background=lambda _name, _run: None).acquire("bob", "zero")
+    Lock(shelf).break_()
+
+
+def test_a_lock_that_is_held_is_not_taken_away(tmp_path: Path) -> None:
+    full, empty = FileShelf(tmp_path / "full"), FileShelf(tmp_path / "empty")
+    for run in ("one", "two"):
+        apply(full, run)
+    records, desk = list(ledger_records(full)), Desk(tmp_path / "log")
+    with Lock(empty).acquire("bob", "zero"), desk.scribe() as scribe:
+        (step,) = steps(records, Aims(empty, desk.book, {}))
+        (done,) = carry_out(records, {("ledger", ""): step}, Hands(empty, desk.book, scribe, lambda _: pytest.fail("no store")))
+    assert "bob holds the lock" in done.error
+    assert empty.get("head") is None, "called again it begins where it was"
+
+
 def test_an_empty_ledger_is_no_ledger(tmp_path: Path) -> None:
     assert list(ledger_records(FileShelf(tmp_path))) == []
+
+
+def test_reports_of_consumers_are_left_out(tmp_path: Path) -> None:
+    store = quick_store(tmp_path)
+    store.put("_rotation/_reports/a", {"consumer": "rid bad"})
+    store.put("_rotation/a", {"state": "{}"})
+    store.put("a", {"value": "1"})
+    assert [one.id for one in store_records(store)] == ["_rotation/a", "a"]
