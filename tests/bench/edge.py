@@ -12,6 +12,7 @@ def main() -> int:
     print(f"{'':<72} {'reached':>8}     goal")
     met = True
     for row in chain(
+        edge_get.in_a_loop(),
         edge_get.gets(),
         edge_signed.throughput(),
         edge_limits.decisions(),

@@ -19,7 +19,7 @@ from reconciler.edge.memory_limits import MemoryCounters, microseconds
 from reconciler.edge.tables import Buckets
 from tests.edge.overload import simulate
 
-from .edge_signed import Row
+from .results import Row
 
 KEYS = 1000  # clients that take turns
 DECISIONS = 100_000

@@ -20,7 +20,7 @@ from reconciler.edge.limits import Algorithm, Limit
 from reconciler.edge.redis_limits import RedisCounters
 from tests.edge.redis_server import start_redis
 
-from .edge_signed import Row
+from .results import Row
 
 PROCESSES = 4
 QUESTIONS = 2000  # a process

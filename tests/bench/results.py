@@ -36,3 +36,21 @@ class Result(NamedTuple):
         goal = f"{'>=' if self.at_least else '<='} {self.goal:,.0f}"
         verdict = "ok" if self.met else "MISSED"
         return f"{self.what:<58} {self.reached:>8,.1f} {self.unit:<10} {goal:>9}  {verdict:<7} {self.detail}".rstrip()
+
+
+class Row(NamedTuple):
+    """The same for the edge, where most rows stand beside others and have no goal of their own."""
+
+    what: str
+    reached: float
+    unit: str
+    goal: float | None = None  # told for itself
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.goal is None or (self.reached >= self.goal if self.at_least else self.reached <= self.goal)
+
+    def __str__(self) -> str:
+        verdict = "" if self.goal is None else f"{'>=' if self.at_least else '<='} {self.goal:g}  {'ok' if self.met else 'MISSED'}"
+        return f"{self.what:<72} {self.reached:>8.2f} {self.unit:<3} {verdict}".rstrip()
