@@ -14,12 +14,13 @@ from reconciler.core.health import Health
 from reconciler.desired.environments import Environment, read_environment
 from reconciler.desired.git import Repository
 from reconciler.engine.health import Probe, ask_all
-from reconciler.engine.survey import silent
+from reconciler.ledger.ledger import Ledger
 from reconciler.ledger.shelf import Shelf
 from reconciler.secrets.client import SecretClient
 from reconciler.settings import Settings
 
-from .connect import connected
+from .clients import ClientPool
+from .connect import shelf_of
 from .health import probes, store_health
 from .stores import secret_client_of
 
@@ -82,15 +83,17 @@ class Backends:
         if self._environment is None or commit != self._commit:
             environment = read_environment(repository.read(commit), self._settings.environment or None)
             if environment != self._environment:
-                self._reopen(environment, commit)
+                self._reopen(environment)
             self._environment, self._commit = environment, commit
         return self._environment
 
-    def _reopen(self, environment: Environment, commit: str) -> None:
+    def _reopen(self, environment: Environment) -> None:
         opened = ExitStack()
-        parts = opened.enter_context(connected(self._settings, environment, "plan", commit, silent))
-        self._probes = list(probes(environment, parts.clients, parts.world.ledger))
-        self._shelf = parts.shelf
+        # Nothing is sent again here: whoever asks comes back by itself, and what is down has to be known soon.
+        clients = ClientPool(environment, "plan", self._settings.environ, {}, lambda _seconds: None, hasty=True)
+        opened.callback(clients.close)
+        self._shelf = shelf_of(self._settings, environment, clients, gated=False)
+        self._probes = list(probes(environment, clients, Ledger(self._shelf)))
         self._stores = opened.enter_context(secret_client_of(self._settings, environment)) if environment.stores.reading else None
         # What others still ask of the old ones fails once, and is asked again.
         self._open.close()
