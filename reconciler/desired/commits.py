@@ -13,7 +13,7 @@ _FIELD, _PART = "\x1f", "\x1e"
 _TRAILERS = ("Co-authored-by", "Reviewed-by", "Approved-by", "Acked-by")
 _FORGES = frozenset({"noreply@github.com"})  # commits what people merge, and is nobody
 _SIGNATURES = {"G": "good", "B": "bad", "R": "bad", "N": "none"}
-MOST = 500  # commits of one range that are looked at: older ones were looked at when they were new
+MOST = 500  # commits that are looked at: a program is started for each signature
 
 
 class Provenance(NamedTuple):

@@ -185,7 +185,8 @@ class Environment(BaseModel):
 
 # What decides where credentials and requests go. `project` and `audit` too: they name where runs are recorded;
 # `backup`: who else can open what is kept secret.
-_TRUSTED = ("project", "vault", "aws", "ledger", "guards", "stores", "forge", "audit", "backup", "secret_env", "secret_files")
+_WHERE = ("project", "vault", "aws", "ledger", "stores", "forge", "audit", "backup", "secret_env", "secret_files")
+_TRUSTED = (*_WHERE, "guards", "compliance")  # nor may a request lower what the base branch holds it to
 
 
 def merge_trusted(head: Environment, trusted: Environment) -> Environment:

@@ -20,7 +20,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.resource import Spec
 from reconciler.core.run import RunRecord
 from reconciler.core.standing import Standing
-from reconciler.desired.commits import applied_between, known, provenance
+from reconciler.desired.commits import MOST, applied_between, known, provenance
 from reconciler.desired.git import Repository
 from reconciler.engine.inventory import Inventory
 from reconciler.engine.plan import make_plan
@@ -208,7 +208,7 @@ def commits_of(reach: Reach, runs: Part[RunRecord]) -> Part[Commit]:
     for run in applied:
         if run.commit in there:
             wanted.update(dict.fromkeys(applied_between(repository, run.previous if run.previous in there else "", run.commit)))
-    found = tuple(Commit(*one) for one in provenance(repository, list(wanted)))
+    found = tuple(Commit(*one) for one in provenance(repository, list(wanted)[:MOST]))  # the latest: their runs come first
     lacking = tuple(f"commit {commit[:12]} was applied, and is not in this clone" for commit in gone)
     return Part(found, (*runs.unread, *_and_more(lacking)))
 

@@ -191,6 +191,15 @@ CASES = (
         ELSEWHERE,
     ),
     Case(
+        "C09",
+        "a target without TLS",
+        with_resource(
+            "secret/db/orders", type="database", target={"engine": "postgresql", "dsn": "host=db sslmode=disable", "users": ["a", "b"]}
+        ),
+        "secret/db/orders",
+        ELSEWHERE,
+    ),
+    Case(
         "C10",
         "every path",
         with_resource("vault.policy/admin", rules=[{"path": "*", "capabilities": ["read"]}]),

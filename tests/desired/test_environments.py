@@ -126,7 +126,8 @@ TRUSTED = (
 )
 CHANGED = (
     "project: other\nvault: {primary: {address: 'https://evil:8200'}}\nvariables: {team: new}\nsecret_env: [A, B]\nguards: {max_deletes: 500}\n"
-    "ledger: {file: x}\nsecret_files: /\nforge: {type: github, api: 'https://evil'}\nstores: {vault: {mount: evil}}"
+    "ledger: {file: x}\nsecret_files: /\nforge: {type: github, api: 'https://evil'}\nstores: {vault: {mount: evil}}\n"
+    "compliance: {thresholds: {audit_log: 1d}}"
 )
 
 

@@ -37,7 +37,7 @@ def _declared(evidence: Evidence) -> Iterator[tuple[Resource[Any], str, str]]:
     for address, resource in evidence.resources.items():
         if address.kind not in _BY_DESIGN:
             for name, text in _texts("", resource.spec):
-                if name.lower().endswith(_NAMES) and "/" in text:
+                if name.lower().endswith(_NAMES) and ("://" in text or "sslmode=" in text):
                     yield resource, name, text
 
 
