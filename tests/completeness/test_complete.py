@@ -33,24 +33,30 @@ spec: {type: webhook_secret, generate: {length: 40}, rotation: hooks, owner: pla
 kind: rotation_policy
 name: hooks
 spec: {interval_days: 90, overlap_hours: 0}
----
-kind: vault.secrets_engine
-name: genesis
-spec: {type: kv-v2}
 """
+MOUNT = "kind: vault.secrets_engine\nname: genesis\nspec: {type: kv-v2}\n"
 
 
 @pytest.fixture
 def shop(site: Site, aws: AwsClient, moto: str) -> Site:
-    """A site with three stores, of which one is rotated in."""
+    """A site with three stores, and a secret in each."""
     site.environ |= {"AWS_ENDPOINT_URL": moto, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "PASS": "correct horse"}
     site.write("desired-state/environments/dev.yaml", STORES)
-    site.write("desired-state/secrets.yaml", SECRET)
+    site.write("desired-state/mount.yaml", MOUNT)
     site.commit()
     site.apply()
     for store in ("vault", "aws", "files"):
         assert site.run("secret", "put", "api/x", "value=one", "--store", store).code == 0
     return site
+
+
+@pytest.fixture
+def rotating(shop: Site) -> Site:
+    """The same, with a secret that is rotated."""
+    shop.write("desired-state/secrets.yaml", SECRET)
+    shop.commit()
+    shop.apply()
+    return shop
 
 
 def complete(site: Site, code: int = 0) -> Any:
@@ -68,17 +74,17 @@ def counts(site: Site, store: str) -> dict[str, int]:
     return {name: found[name] for name in ("secrets", "versions", "matched", "before")}
 
 
-def test_rotations_puts_and_deletes_have_each_their_outcome_in_every_store(shop: Site) -> None:
-    assert shop.run("rotate", "--secret-path", "hooks/a").code == 0
+def test_rotations_puts_and_deletes_have_each_their_outcome_in_every_store(rotating: Site) -> None:
+    assert rotating.run("rotate", "--secret-path", "hooks/a").code == 0
     for store in ("vault", "aws", "files"):
-        assert shop.run("secret", "put", "api/x", "value=two", "--store", store).code == 0
-        assert shop.run("secret", "delete", "api/x", "--store", store, "--yes").code == 0
-    found = complete(shop)
+        assert rotating.run("secret", "put", "api/x", "value=two", "--store", store).code == 0
+        assert rotating.run("secret", "delete", "api/x", "--store", store, "--yes").code == 0
+    found = complete(rotating)
     assert found["findings"] == found["unsure"] == found["unread"] == []
-    assert counts(shop, "vault")["matched"] > 10, "the documents of rotations count, too"
-    assert counts(shop, "files") == {"secrets": 1, "versions": 3, "matched": 3, "before": 0}, "a delete is a version without a value"
-    assert "each of" in shop.run("audit", "complete").out
-    assert shop.run("audit", "verify", "--completeness").code == 0
+    assert counts(rotating, "vault")["matched"] > 10, "the documents of rotations count, too"
+    assert counts(rotating, "files") == {"secrets": 1, "versions": 3, "matched": 3, "before": 0}, "a delete is a version without a value"
+    assert "each of" in rotating.run("audit", "complete").out
+    assert rotating.run("audit", "verify", "--completeness").code == 0
 
 
 def test_what_is_written_behind_our_back_is_named(shop: Site, vault: VaultClient, aws: AwsClient) -> None:
@@ -98,11 +104,11 @@ def test_what_is_written_behind_our_back_is_named(shop: Site, vault: VaultClient
     assert shop.run("audit", "verify").code == 0
 
 
-def test_a_rotation_s_own_document_written_by_others_is_named(shop: Site, vault: VaultClient) -> None:
+def test_a_rotation_s_own_document_written_by_others_is_named(rotating: Site, vault: VaultClient) -> None:
     document = vault.read("genesis/data/_rotation/hooks/a")
     assert document is not None
     vault.write("genesis/data/_rotation/hooks/a", {"data": document["data"]})
-    assert [one[:3] for one in findings(shop)] == [("out of band", "vault", "_rotation/hooks/a")]
+    assert [one[:3] for one in findings(rotating)] == [("out of band", "vault", "_rotation/hooks/a")]
 
 
 def test_what_the_log_tells_and_no_store_has_is_named(shop: Site) -> None:
