@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from reconciler.access.rules import Rule, canonical
 from reconciler.access.vault_acl import compiled
 from reconciler.core.address import HOME, Address, Place
 from reconciler.kinds import KINDS
+from reconciler.server.database import SqliteDatabase
+from reconciler.server.notes import Notes
 from reconciler.wiring import people
 from reconciler.wiring.people import MOST_TOKENS, SEEN_SECONDS
 from reconciler.wiring.sight import METHOD, Store, places_of
@@ -123,10 +126,23 @@ def test_drift_names_only_what_a_token_may_read(several: Deployment) -> None:
         assert ("vault.policy/p" in text, "vault.policy/q" in text, "1 more that your token may not read" in text) == (True, False, True)
 
 
-def test_whoever_may_not_see_the_ledger_gets_no_metrics_either(deployed: Deployment) -> None:
-    nobody, reader = token_with(deployed, "nobody", MINE), token_with(deployed, "reader", HEAD)
+def test_metrics_which_name_every_secret_are_for_who_may_read_the_ledgers_state(deployed: Deployment) -> None:
+    tokens = [token_with(deployed, f"t{number}", rules) for number, rules in enumerate((MINE, HEAD, LEDGER))]
     with deployed.serving() as server:
-        assert [server.ask("GET", "/metrics", one)[0] for one in (nobody, reader)] == [403, 200]
+        assert [server.ask("GET", "/metrics", one)[0] for one in tokens] == [403, 403, 200]
+
+
+def test_why_drift_cannot_be_told_is_for_who_may_read_the_ledgers_state(several: Deployment) -> None:
+    team, reader = token_with(several, "team", HEAD + MINE), token_with(several, "reader", LEDGER)
+    why = {"at": 1.0, "known": False, "why": "vault.policy/q may not be read"}
+    with several.serving() as server:
+        until(lambda: idle(server, several), "the first looks end")
+        with closing(SqliteDatabase(several.clone / ".reconcile" / "serve.sqlite")) as database:
+            Notes(database).write("drift", why)
+        for token, told in ((team, False), (reader, True)):
+            assert ("vault.policy/q" in page(server, "/ui", token)[1]) is told
+            assert (server.ask("GET", "/api/v1/drift", token)[1]["why"] is not None) is told
+            assert (server.ask("GET", "/api/v1/status", token)[1]["drift"]["why"] is not None) is told
 
 
 def mounts(kind: str, _place: Place) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from ...edge.asgi import App, Message, Receive, Scope, Send, header_values
 from .doors import login_page, refused_page
 from .sessions import is_page
@@ -16,10 +18,11 @@ class ForBrowsers:
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _browses(scope):
-            await self._app(scope, receive, send)
-            return
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # Handed on and not awaited here: programs pay for one call more, and no coroutine.
+        return self._with_pages(scope, receive, send) if _browses(scope) else self._app(scope, receive, send)
+
+    async def _with_pages(self, scope: Scope, receive: Receive, send: Send) -> None:
         replaced = False
 
         async def with_pages(message: Message) -> None:

@@ -17,7 +17,7 @@ from ...core.run import ObjectRecord, RunRecord
 from ...edge.scope import PRINCIPAL
 from ...report.rows import SIGNS, recorded
 from ...report.structures import Detail
-from ..api import secret_address
+from ..api import LEDGER_ALONE, secret_address
 from .search import found_in, sizes
 from .sources import Sources
 
@@ -75,10 +75,11 @@ def _overview(sources: Sources, request: Request) -> Mapping[str, Any]:
     overdue = [row for row in notes["secrets"]["rows"] if row["overdue"]] if notes["secrets"] else None
     drifted = ((notes["drift"] or {}).get("addresses") or [])[:PAGE_ROWS]
     late = (overdue or [])[:PAGE_ROWS]
-    shown = _shown_to(sources, request, [*drifted, *map(secret_address, late)])
+    shown = _shown_to(sources, request, [*drifted, *map(secret_address, late), LEDGER_ALONE])
     return {
         "branch": api.branch,
         **notes,
+        "why": (notes["drift"] or {}).get("why") if LEDGER_ALONE in shown else "",
         "overdue": overdue,
         "drifted": _kept(drifted, [one for one in drifted if one in shown], FIRST_ROWS),
         "late": _kept(late, [row for row in late if secret_address(row) in shown], FIRST_ROWS),
