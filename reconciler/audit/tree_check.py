@@ -11,7 +11,7 @@ from .head import Head, Listed
 from .log import Log, leaves_of
 from .merkle import Frontier
 from .note import NoteError
-from .pruned import joined, pruned_by
+from .pruned import PRUNE, joined, pruned_by
 from .reading import whole_lines
 from .segment import SUFFIX
 from .verdict import Anchor, Known, Verdict
@@ -164,7 +164,8 @@ class TreeCheck:
         verdict.newest = str(looked.found[-1].get("ts", "")) if looked.found else verdict.newest
         verdict.notes += [f"{listed.id}: {gap}; its writer says that the machine slept" for gap in looked.gaps]
         for number, entry in enumerate(looked.found):
-            verdict.pruned += filter(None, [pruned_by(entry)])
+            if entry.get("action") == PRUNE:  # looked at here, since this is done for every line
+                verdict.pruned += filter(None, [pruned_by(entry)])
             if entry.get("type") == "recovery" and entry.get("code") not in HARMLESS:
                 what = f"{entry.get('resource')} was found tampered with before it was committed: {entry.get('code')}, {entry.get('phase')}"
                 self.verdict.fail("set aside", what, listed.begin + number, listed.id)

@@ -35,6 +35,7 @@ from .stores import store_of
 
 ACTION = "retention"
 UNARCHIVED = "no archive is declared for it"
+PASSING = "the log is kept in the ledger, and its archive would go with this machine (name a bucket, or an absolute path)"
 
 
 class Looked(NamedTuple):
@@ -75,12 +76,20 @@ class Retention:
         """What is due now. Changes nothing."""
         now, spec = time.time(), self.spec
         old, listed = segments.look(self.opened.book, moment(now - spec.audit_log), spec.legal_hold)
-        if spec.archive is None:
-            old, listed = Due(staying=(*old.staying, *(Stays(one, UNARCHIVED) for one in old.going))), ()
+        unfit = self._unfit()
+        if unfit:
+            old, listed = Due(staying=(*old.staying, *(Stays(one, unfit) for one in old.going))), ()
         due = old
         for store in self._stores():
             due |= versions.look(store, self._paths(store), _iso(now - spec.secret_versions), spec.legal_hold)
         return Looked(_iso(now), due | self._backups(now), listed)
+
+    def _unfit(self) -> str:
+        """Why nothing of the log can be archived; empty where it can."""
+        place = self.spec.archive
+        if place is None:
+            return UNARCHIVED
+        return PASSING if self.opened.book.shipped and place.file and not Path(place.file).is_absolute() else ""
 
     def _stores(self) -> list[SecretStore]:
         environment, clients = self.opened.environment, self.opened.clients

@@ -139,6 +139,17 @@ def test_without_a_document_the_defaults_count_and_the_log_stays_whole(old: Site
     assert "are in" not in verified(old).out
 
 
+def test_a_log_of_all_machines_is_not_archived_on_one_that_is_thrown_away(old: Site) -> None:
+    text = (old.repo / "desired-state/environments/dev.yaml").read_text()
+    old.write("desired-state/environments/dev.yaml", f"{text}audit: {{ship: ledger}}\n")
+    old.commit()
+    record(old, 8, "vault.policy/shipped")
+    found = retention(old, "--yes")
+    assert going(found) == EXPECTED[2:]
+    assert ["go with this machine" in one["reason"] for one in found["staying"]] == [True]
+    assert "vault.policy/shipped" in old.run("audit", "export").out
+
+
 def test_a_legal_hold_keeps_everything_and_is_named(old: Site) -> None:
     declare(old, "{archive: {file: ../archive}, legal_hold: [case-42]}")
     found = retention(old, "--yes")
