@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import uuid
 from pathlib import Path
@@ -64,6 +65,19 @@ spec: {type: api_key, owner: genesis, rotation: monthly, generate: {length: 32}}
 """
 
 
+AWS = """
+kind: aws.iam_policy
+name: everything
+spec: {document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}}
+---
+kind: aws.kms_key
+name: alias/orders
+spec: {rotation: false}
+---
+kind: secret
+name: api_keys/claude
+spec: {type: api_key, owner: genesis, generate: {length: 32}}
+"""
 MORE = """
 kind: secret
 name: unread
@@ -201,6 +215,37 @@ def test_one_byte_that_was_changed_in_the_log_is_told(lived_in: Site) -> None:
     found = by_id(report(settings_of(lived_in)))
     assert found["C13"].status is Status.FAIL
     assert "audit/dev" in {one.address for one in found["C13"].findings}
+
+
+def test_an_exception_in_git_lifts_a_finding_until_its_day(lived_in: Site) -> None:
+    document = 'kind: exception\nname: {name}\nspec: {{check: {check}, address: "{address}", reason: lab, approver: ops@example.com, expires: {day}}}\n'
+    today = datetime.datetime.now(datetime.UTC).date()
+    lifts = [("one-device", "C12", "vault/*", today), ("folder", "C17", "audit/dev", today - datetime.timedelta(days=1))]
+    lived_in.write("desired-state/lifts.yaml", "---\n".join(document.format(name=a, check=b, address=c, day=d) for a, b, c, d in lifts))
+    lived_in.commit()
+    made = report(settings_of(lived_in))
+    found = by_id(made)
+    assert found["C12"].status is Status.PASS
+    assert [(one.check, one.excepted and one.excepted.name) for one in made.excepted] == [("C12", "one-device")]
+    assert found["C17"].status is Status.FAIL
+    assert "exception folder expired" in found["C17"].findings[0].message
+
+
+def test_what_lives_in_aws_is_looked_at_too(tmp_path: Path, bao: Server, namespace: str, moto: str) -> None:
+    site = site_in(
+        tmp_path,
+        bao,
+        namespace,
+        f"project: genesis\naws: {{primary: {{region: us-east-1, endpoint: '{moto}'}}}}\nstores: {{aws: {{prefix: genesis/}}}}\n",
+    )
+    site.write("desired-state/aws.yaml", AWS)
+    site.commit()
+    site.apply()
+    found = by_id(report(settings_of(site)))
+    said = {f"{one.address}: {one.message}" for result in found.values() for one in result.findings}
+    assert f"aws/primary: is reached without TLS, at {moto}" in said
+    assert "aws.iam_policy/everything: allows every action on every resource" in said
+    assert "aws.kms_key/alias/orders: is never rotated" in said
 
 
 def test_nothing_passes_on_servers_that_were_never_reached(site: Site) -> None:
