@@ -272,7 +272,7 @@ CASES = (
     ),
     Case("C17", "in a folder", replace(GOOD, places=Part((LogPlace("audit/prod", "a folder", False),))), "audit/prod"),
     Case("C18", "a clock that is a minute slow", replace(GOOD, clocks=Part((Clock("primary", -61.0),))), "vault/primary"),
-    Case("C19", "an alert that did not arrive", with_rows(row(9, "alert", "pager", "failed", type="decision", days=0)), "pager"),
+    Case("C19", "an alert that did not arrive", with_rows(row(9, "alert", "pager", "failed", type="decision", days=0)), "alert/pager"),
     Case(
         "C20",
         "approved by its author",

@@ -21,6 +21,7 @@ from reconciler.dev.servers import Server
 from reconciler.kinds import KINDS
 from reconciler.settings import Settings
 from reconciler.wiring.compliance import gather, offline_report, report
+from tests.backends.vault_tls import sealed_tls_server
 from tests.backup.conftest import make_keys
 from tests.cli.site import Site, site_in
 from tests.cli.test_two_logins import TwoLogins
@@ -203,7 +204,7 @@ def test_an_alert_that_somebody_saw_arrive_is_evidence_and_one_that_did_not_is_a
     assert by_id(report(settings_of(lived_in)))["C19"].status is Status.PASS
     assert lived_in.run("audit", "alert", "pager", "--missing").code == 0
     (finding,) = by_id(report(settings_of(lived_in)))["C19"].findings
-    assert finding.address == "pager"
+    assert finding.address == "alert/pager"
 
 
 def test_one_byte_that_was_changed_in_the_log_is_told(lived_in: Site) -> None:
@@ -246,6 +247,23 @@ def test_what_lives_in_aws_is_looked_at_too(tmp_path: Path, bao: Server, namespa
     assert f"aws/primary: is reached without TLS, at {moto}" in said
     assert "aws.iam_policy/everything: allows every action on every resource" in said
     assert "aws.kms_key/alias/orders: is never rotated" in said
+
+
+def test_the_certificate_that_a_server_shows_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "bao").mkdir()
+    with sealed_tls_server(tmp_path / "bao") as server:
+        server.ask("POST", "sys/unseal", {"key": server.unseal_key})
+        site = site_in(tmp_path, Server(server.address, server.token, server.process, tmp_path), "", "project: genesis\n")
+        site.commit()
+        site.environ["VAULT_CACERT"] = str(server.ca)
+        found = by_id(report(settings_of(site)))
+        assert found["C09"].status is Status.PASS
+        (finding,) = found["C24"].findings
+        assert finding.address == "vault/primary"
+        assert finding.message.startswith("the certificate of CN=vault.test ends on")
+        site.environ["VAULT_SKIP_VERIFY"] = "1"
+        (finding,) = by_id(report(settings_of(site)))["C09"].findings
+        assert finding.message == "its certificate is not checked"
 
 
 def test_nothing_passes_on_servers_that_were_never_reached(site: Site) -> None:

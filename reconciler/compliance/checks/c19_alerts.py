@@ -11,7 +11,7 @@ from ..result import Assessment, Check, Severity
 def _assess(evidence: Evidence) -> Assessment:
     begin = since(evidence, evidence.thresholds.alert_age)
     latest = {row.resource: row for row in acts(evidence.rows.found, ALERT, begin=begin)}
-    flaws = [flaw(name, f"did not arrive (audit entry {row.entry})") for name, row in latest.items() if row.outcome != "applied"]
+    flaws = [flaw(f"alert/{name}", f"did not arrive (audit entry {row.entry})") for name, row in latest.items() if row.outcome != "applied"]
     return judged(
         [(row.entry, row.resource, row.outcome) for row in latest.values()],
         flaws,

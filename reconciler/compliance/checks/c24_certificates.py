@@ -35,7 +35,8 @@ def _roles(evidence: Evidence) -> Iterator[Finding]:
         spec, name = role.spec, str(role.address)
         usual = {"rsa": _RSA_USUAL, "ec": _EC_USUAL}.get(spec.key_type, 0)
         if _is_weak(spec.key_type, spec.key_bits or usual, bounds.rsa_bits):
-            yield flaw(name, f"issues {spec.key_type} keys of {spec.key_bits or usual} bits", role.origin, "raise `key_bits`")
+            sort = f"{spec.key_type} keys of {spec.key_bits or usual} bits" if spec.key_type != "any" else "keys of any sort and size"
+            yield flaw(name, f"issues {sort}", role.origin, "name a `key_type`, and raise `key_bits`")
         if spec.max_ttl > bounds.max_age.tls_certificate:
             most = show_duration(bounds.max_age.tls_certificate)
             yield flaw(name, f"issues for {show_duration(spec.max_ttl)}, and {most} is allowed", role.origin, "lower `max_ttl`")
