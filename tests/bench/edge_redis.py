@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import statistics
 import subprocess
 import sys
@@ -10,14 +11,17 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import limits as limits_library
 from limits.aio.strategies import FixedWindowRateLimiter
+from redis import Redis
 from throttled.asyncio import RateLimiterType, Throttled, rate_limiter
 from throttled.asyncio.store import RedisStore
 
 from reconciler.edge.limits import Algorithm, Limit
-from reconciler.edge.redis_limits import RedisCounters
+from reconciler.edge.redis_limits import SCRIPT, RedisCounters
+from reconciler.edge.redis_line import packed
 from tests.edge.redis_server import start_redis
 
 from .results import Row
@@ -56,7 +60,24 @@ def throttled(url: str) -> Ask:
     return ask
 
 
-ASKERS = {"ours": ours, "limits": limits, "throttled": throttled}
+def bare(url: str) -> Ask:
+    """The same script over a bare socket that is waited for: less than this no client can take."""
+    with Redis.from_url(url) as client:
+        digest = client.script_load(SCRIPT).encode()
+    place = urlsplit(url)
+    line = socket.create_connection((str(place.hostname), int(place.port or 0)))
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    words = (b"{bare}k", b"{bare}replicas", b"0", b"", b"fixed", b"1", b"%d" % LIMIT, b"3600000000", b"0", b"0")
+    command = packed(b"EVALSHA", digest, b"2", *words)
+
+    async def ask() -> bool:
+        line.sendall(command)
+        return line.recv(4096).split()[2] == b"1"
+
+    return ask
+
+
+ASKERS = {"ours": ours, "bare": bare, "limits": limits, "throttled": throttled}
 
 
 async def hammer(ask: Ask) -> tuple[int, float]:
@@ -85,7 +106,12 @@ def shared() -> Iterator[Row]:
             "",
             0,
         )
+        with Redis.from_url(server.url) as client:
+            script = client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"]
+        _, least = together(server.url, "bare", PROCESSES)
         yield Row("  p50 of a decision", median, "us", 60)
+        yield Row("  p50 over bare sockets: the server, the system and its two cores alone", least, "us")
+        yield Row("  of the server for a script", script, "us")
     for who in ASKERS:
         with tempfile.TemporaryDirectory(prefix="reconcile-bench-") as folder, start_redis(Path(folder)) as server:
             _, median = together(server.url, who, 1)
