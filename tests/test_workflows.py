@@ -149,7 +149,7 @@ class Forge:
         """What the same shows at the lines of the pull request."""
         workspace = self.folder / f"find-{len(list(self.folder.iterdir()))}"
         git(self.folder, "clone", "-q", str(self.main), str(workspace / "proposed"))
-        return self.job("plan", "findings", {"github.sha": "a" * 40, "github.ref": "refs/pull/7/merge"}, workspace)
+        return self.job("findings", "findings", {"github.sha": "a" * 40, "github.ref": "refs/pull/7/merge"}, workspace)
 
     def merge(self, *, digest: str = "") -> Done:
         """What a push of `main` does, as the merge of pull request 7."""
@@ -218,9 +218,16 @@ def test_forks_only_validate_and_nothing_of_a_pull_request_is_installed() -> Non
     assert plan["jobs"]["plan"]["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
     assert "pull_request_target" not in (WORKFLOWS / "plan.yml").read_text()
     installs = [step["run"] for job in plan["jobs"].values() for step in job["steps"] if "pip" in step.get("run", "")]
-    assert installs == ["python -m pip install --quiet ./trusted"] * len(plan["jobs"])
-    assert plan["jobs"]["findings"]["if"] == plan["jobs"]["plan"]["if"]
-    assert "id-token" not in plan["jobs"]["findings"]["permissions"], "it has no login"
+    assert installs == ["python -m pip install --quiet ./trusted"] * 2
+
+
+def test_findings_take_no_login_and_nothing_of_a_pull_request_is_installed() -> None:
+    workflow = yaml.safe_load((WORKFLOWS / "findings.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    assert job["permissions"] == {"contents": "read", "security-events": "write"}
+    assert job["if"].endswith("github.event.pull_request.head.repo.full_name == github.repository")
+    assert "pull_request_target" not in (WORKFLOWS / "findings.yml").read_text()
+    assert [step["run"] for step in job["steps"] if "pip" in step.get("run", "")] == ["python -m pip install --quiet ./trusted"]
 
 
 def test_pull_request_gets_one_comment_that_follows_it(forge: Forge) -> None:
