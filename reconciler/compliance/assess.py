@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from reconciler.core.findings import Finding, Report, Result, Status
 from reconciler.core.resource import plain
-from reconciler.core.values import hash_of
+from reconciler.core.values import canonical_json, hash_of
 
 from .checks import ALL
 from .evidence import Evidence
@@ -29,7 +29,8 @@ def _result(check: Check, evidence: Evidence, at: datetime.datetime) -> Result:
     findings = tuple(sorted((_said(one, check, evidence, at.date()) for one in found.findings), key=_position))
     status = _status(found, findings)
     reason = found.reason or (NOTHING if status is Status.NOT_ASSESSED else "")
-    seen = hash_of(plain([check.id, found.population, found.seen]))
+    # In what order servers answer says nothing.
+    seen = hash_of([check.id, found.population, sorted(canonical_json(plain(one)) for one in found.seen)])
     return Result(check.id, check.title, check.severity, status, found.population, findings, reason, at, seen)
 
 

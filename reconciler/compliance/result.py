@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from reconciler.core.findings import Control, Excepted, Finding, Report, Result, Severity, Status
 
@@ -20,8 +21,8 @@ class Assessment:
     findings: tuple[Finding, ...] = ()
     reason: str = ""
     """Why it could not look at all that it must. Findings of the rest count all the same."""
-    seen: object = None
-    """What was looked at, as plain JSON without secrets: the evidence's hash is made of it."""
+    seen: Sequence[Any] = ()
+    """What was looked at, one by one, without secrets: the evidence's hash is made of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def _with_records(evidence: Evidence, reach: Reach, devices: Sequence[str]) -> E
     stores = reach.environment.stores.declared
     stock = joined(stock_of(reach, name) for name in stores)
     log, logged = read_log(reach), reach.ledger if reach.environment.audit.ship else ()
-    read = reach.part(logged, lambda: log_of(log, evidence.at), "audit log")
+    read = reach.part(logged, lambda: log_of(log, evidence), "audit log")
     return replace(
         evidence,
         stock=stock,
@@ -129,7 +129,7 @@ def _with_records(evidence: Evidence, reach: Reach, devices: Sequence[str]) -> E
         rows=Part(tuple(row for _, rows in read.found for row in rows), read.unread),
         entries=next((count for count, _ in read.found), evidence.entries),
         verified=reach.part(logged, lambda: verified_of(log), "audit log"),
-        tallied=reach.part((*logged, *reach.stored(*stores)), lambda: tallied_of(reach), "completeness"),
+        tallied=tallied_of(reach, (*logged, *reach.stored(*stores))),
         commits=commits_of(reach, runs_of(reach)),
         reads=reads_of(reach, log, devices),
     )

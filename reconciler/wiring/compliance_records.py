@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.audit.redaction import Masks
 from reconciler.audit.search import Row, Wanted, walk
-from reconciler.compliance.evidence import Part, absent
+from reconciler.compliance.evidence import Evidence, Part, absent
 from reconciler.compliance.record import matters
 from reconciler.compliance.seen import Commit, Drift, Kept, Known, LogPlace, Read, Sinks, Stock, Strayed, Tallied, Verified
 from reconciler.core.address import Address, Place
 from reconciler.core.change import Action, Change
-from reconciler.core.errors import ReconcilerError
 from reconciler.core.kind import Live, Reading
 from reconciler.core.plan import Plan
 from reconciler.core.resource import Spec
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 LOOKED_BACK = datetime.timedelta(days=400)
-"""Longer than any threshold that looks for something in the audit log."""
+"""How far back the audit log is read at least."""
 RUNS = 50
 """Applies whose commits are looked at."""
 OURS = "_"
@@ -68,7 +67,7 @@ def _known(session: Session, plan: Plan) -> Iterator[Known]:
         kind = session.world.kinds.get(address.kind)
         if kind is not None and not kind.declared:
             yield Known(str(address), declared=True, there=address not in gone, origin=resource.origin)
-    for address in set(plan.unmanaged) - _ours(session, plan):
+    for address in sorted(set(plan.unmanaged) - _ours(session, plan)):
         yield Known(str(address), declared=False, there=True)
 
 
@@ -132,13 +131,13 @@ def _moment(text: str) -> datetime.datetime | None:
 
 
 def known_secrets(desired: Desired, stock: Part[Stock]) -> Part[Known]:
-    """Which secrets are declared, and which have a value in a store."""
+    """Which secrets are declared, and which have a value in a store. Of what was not found in stores that were not read whole: nothing."""
     declared = {address.name: one.origin for address, one in desired.resources.items() if address.kind == "secret"}
     there = {one.path for one in stock.found if any(kept.readable for kept in one.versions[:1])}
-    named = (
-        Known(str(Address("secret", path)), path in declared, path in there, declared.get(path)) for path in sorted({*declared, *there})
+    paths = sorted(there if stock.unread else there | declared.keys())
+    return Part(
+        tuple(Known(str(Address("secret", path)), path in declared, path in there, declared.get(path)) for path in paths), stock.unread
     )
-    return Part(tuple(named) if stock.found or not stock.unread else (), stock.unread)
 
 
 def read_log(reach: Reach) -> Opened:
@@ -147,10 +146,13 @@ def read_log(reach: Reach) -> Opened:
     return Opened(reach.settings, reach.environment, reach.clients, book)
 
 
-def log_of(log: Opened, at: datetime.datetime) -> Iterator[tuple[Read, tuple[Row, ...]]]:
+def log_of(log: Opened, evidence: Evidence) -> Iterator[tuple[Read, tuple[Row, ...]]]:
     """How much of it was looked at, and what matters of that."""
+    bounds = evidence.thresholds
+    ages = (bounds.backup_age, bounds.drill_age, bounds.alert_age, bounds.emergency_age)
+    begin = evidence.at - max(LOOKED_BACK, datetime.timedelta(seconds=max(ages)))
     count, first, last, kept = 0, "", "", list[Row]()
-    for row in walk(log.book, Wanted(since=(at - LOOKED_BACK).strftime("%Y-%m-%d"))):
+    for row in walk(log.book, Wanted(since=begin.strftime("%Y-%m-%d"))):
         count, first, last = count + 1, min(first or row.ts, row.ts), max(last, row.ts)
         if matters(row):
             kept.append(row)
@@ -163,18 +165,21 @@ def verified_of(log: Opened) -> Iterator[Verified]:
     yield Verified(verdict.size, tuple(str(one).lstrip(": ") for one in verdict.findings), verdict.newest)
 
 
-def tallied_of(reach: Reach) -> Iterator[Tallied]:
-    """Whether every version has its outcome. Raises ReconcilerError where not all can be told."""
+def tallied_of(reach: Reach, instances: tuple[str, ...]) -> Part[Tallied]:
+    """Whether every version has its outcome, and every outcome its version."""
     from .completeness import completeness_of
 
-    found = completeness_of(reach.settings, reach.environment, reach.clients)
-    if not found.begin:
-        raise ReconcilerError("the audit log is empty")
-    if found.unread:
-        one = found.unread[0]
-        raise ReconcilerError(f"store {one.store}: {one.path}: {one.unread}")
-    problems = tuple((f"secret/{one.path}", f"{one.sort}: {one.message}") for one in found.findings)
-    yield Tallied(sum(account.versions for account in found.accounts.values()), problems)
+    seen = reach.part(instances, lambda: [completeness_of(reach.settings, reach.environment, reach.clients)], "completeness")
+    tallied: list[Tallied] = []
+    unread = list(seen.unread)
+    for one in seen.found:
+        problems = tuple((f"secret/{found.path}", f"{found.sort}: {found.message}") for found in one.findings)
+        unread += _and_more(tuple(f"store {held.store}: {held.path}: {held.unread}" for held in one.unread))
+        if one.begin:
+            tallied.append(Tallied(sum(account.versions for account in one.accounts.values()), problems))
+        else:
+            unread.append("the audit log is empty")
+    return Part(tuple(tallied), tuple(unread))
 
 
 def log_place(desired: Desired, sinks: Part[Sinks]) -> Part[LogPlace]:

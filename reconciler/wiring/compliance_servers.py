@@ -17,6 +17,8 @@ from reconciler.core.address import Address, Place
 from reconciler.core.errors import BackendError, Denied, ReconcilerError
 from reconciler.engine.access_live import live_access
 
+from .compliance_reach import first_line
+
 if TYPE_CHECKING:
     from reconciler.desired.environments import Environment
     from reconciler.desired.load import Desired
@@ -63,7 +65,7 @@ def clock_of(root: VaultClient, instance: str, now: float) -> Clock:
 def shares_of(root: VaultClient, instance: str) -> Shares:
     """How many people unseal or recover a server."""
     said = root.read("sys/seal-status") or {}
-    return Shares(instance, str(said.get("type", "")), int(said.get("t", 0)), int(said.get("n", 0)))
+    return Shares(instance, str(said.get("type", "")), int(said.get("t") or 0), int(said.get("n") or 0))
 
 
 def keys_of(clients: ClientPool, desired: Desired, instance: str) -> Iterator[LiveKey]:
@@ -79,15 +81,18 @@ def keys_of(clients: ClientPool, desired: Desired, instance: str) -> Iterator[Li
                     yield _key(str(Address(_TRANSIT, f"{mount}/{name}", place)), read)
 
 
-def _mounts(client: VaultClient, type: str) -> Iterator[str]:
+def _mounts(client: VaultClient, sort: str) -> Iterator[str]:
     mounts = client.mounts()
     if mounts is None:
         raise Denied("the login may not list mounts", path="sys/mounts", capability="read")
-    yield from (name for name, mount in sorted(mounts.items()) if mount.get("type") == type)
+    yield from (name for name, mount in sorted(mounts.items()) if mount.get("type") == sort)
 
 
 def _key(address: str, read: Mapping[str, Any]) -> LiveKey:
-    versions = {int(number): _made(version) for number, version in read.get("keys", {}).items()}
+    try:
+        versions = {int(number): _made(version) for number, version in read.get("keys", {}).items()}
+    except ValueError:
+        raise BackendError(f"{address} does not tell when its versions were made") from None
     oldest = max(int(read.get("min_decryption_version") or 1), min(versions, default=1))
     return LiveKey(address, versions, oldest, bool(read.get("exportable")), bool(read.get("deletion_allowed")))
 
@@ -95,7 +100,7 @@ def _key(address: str, read: Mapping[str, Any]) -> LiveKey:
 def _made(version: object) -> datetime.datetime:
     """Symmetric keys have the moment itself, others a map that holds it."""
     if isinstance(version, Mapping):
-        return datetime.datetime.fromisoformat(str(version["creation_time"]))
+        return datetime.datetime.fromisoformat(str(version.get("creation_time")))
     return datetime.datetime.fromtimestamp(int(str(version)), datetime.UTC)
 
 
@@ -154,7 +159,7 @@ def access_of_all(world: World, instances: Iterable[tuple[str, str]]) -> Part[tu
         try:
             seen = live_access(world, backend, instance)
         except ReconcilerError as error:
-            unread.append(f"{backend} {instance}: {str(error).partition(chr(10))[0]}")
+            unread.append(f"{backend} {instance}: {first_line(error)}")
             continue
         found.update(seen.specs)
         unread.extend(seen.unread)

@@ -14,9 +14,9 @@ from reconciler.compliance.evidence import Evidence, Lift, Part
 from reconciler.compliance.frameworks import FRAMEWORKS
 from reconciler.compliance.record import matters
 from reconciler.compliance.result import Check, Excepted, Result, Severity, Status
-from reconciler.compliance.seen import Read
+from reconciler.compliance.seen import Known, Read, Sinks
 
-from .stand import CASES, GOOD, MISSING, NEEDS, NOW, ROWS, SECRET, Case, altered, row, with_secret
+from .stand import BY_HAND, CASES, GOOD, MISSING, NEEDS, NOW, ROWS, SECRET, Case, altered, row, with_secret
 
 BY_ID = {check.id: check for check in ALL}
 PARTS = tuple(field.name for field in fields(Evidence) if isinstance(getattr(GOOD, field.name), Part))
@@ -174,6 +174,18 @@ def test_a_store_whose_reads_nobody_records_proves_nothing_about_unused_secrets(
 def test_a_signature_that_this_machine_cannot_check_is_no_pass_and_no_failure() -> None:
     unknown = replace(GOOD, commits=Part((GOOD.commits.found[0]._replace(signature="unknown"),)))
     assert result("C20", unknown).status is Status.NOT_ASSESSED
+
+
+def test_in_what_order_servers_answer_changes_nothing() -> None:
+    two = replace(
+        GOOD,
+        secrets=(SECRET, SECRET._replace(address="secret/b", path="b", owner="")),
+        inventory=Part((*GOOD.inventory.found, Known("secret/x", declared=False, there=True))),
+        sinks=Part((*GOOD.sinks.found, Sinks("eu", ()))),
+        access=Part((*GOOD.access.found, (BY_HAND[0], BY_HAND[1].spec))),
+    )
+    parts = {part: replace(getattr(two, part), found=getattr(two, part).found[::-1]) for part in PARTS if part != "rows"}
+    assert assess(altered(replace(two, secrets=two.secrets[::-1]), parts)) == assess(two)
 
 
 def test_the_same_evidence_gives_the_same_report() -> None:

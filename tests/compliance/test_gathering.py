@@ -141,7 +141,7 @@ def test_each_thing_that_went_wrong_is_told_by_the_check_that_is_for_it(lived_in
     vault.write("kv/data/api_keys/claude", {"data": {"value": "by-hand-1234567890"}})
     vault.write("kv/data/forgotten", {"data": {"value": "by-hand-1234567890"}})
     vault.write("sys/policies/acl/readers", {"policy": 'path "*" { capabilities = ["read", "sudo"] }'})
-    vault.write("transit/keys/other", {"exportable": True})
+    vault.write("transit/keys/other", {"exportable": True, "type": "ed25519"})
     vault.write("sys/mounts/pki", {"type": "pki", "config": {"max_lease_ttl": "87600h"}})
     vault.write("pki/root/generate/internal", {"common_name": "root.example.com", "ttl": "24h", "key_type": "rsa", "key_bits": 2048})
     lived_in.run("lock", "break", "--yes")
