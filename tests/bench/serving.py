@@ -5,20 +5,13 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-import tempfile
 import time
-import uuid
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from reconciler.backends.vault.client import connect
-from reconciler.backends.vault.connection import Connection
-from reconciler.backends.vault.transport import Transport
-from reconciler.dev.process import ask, clean_environment
-from reconciler.dev.servers import start_bao_dev
-from tests.cli.site import Site
 from tests.server.deployment import Deployment, policy, push_event, signed, until
+from tests.server.trial import trial
 
 GOAL = 2.0  # seconds
 MERGES = 5
@@ -62,17 +55,8 @@ def _declares(deployed: Deployment, path: str) -> bool:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="reconcile-bench-") as name, start_bao_dev(Path(name, "bao")) as bao:
-        folder, namespace = Path(name), f"bench-{uuid.uuid4().hex[:8]}"
-        assert ask(bao.address, "POST", f"/v1/sys/namespaces/{namespace}", token=bao.token, body={})[0] == 200
-        people = {f"GIT_{role}_{what}": "bench@example.com" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        environ = clean_environment(folder, VAULT_ADDR=bao.address, VAULT_TOKEN=bao.token, VAULT_NAMESPACE=namespace, **people)
-        site = Site(folder / "repo", environ, namespace)
-        site.repo.mkdir()
-        site.git("init", "--quiet", "--initial-branch=main", ".")
-        vault = connect(Transport(Connection(bao.address, namespace)), bao.token)
-        found = merged(Deployment(folder, site, vault), MERGES)
-        vault.close()
+    with trial() as deployed:
+        found = merged(deployed, MERGES)
     middle, processor = (statistics.median(column) for column in zip(*found, strict=True))
     verdict = "ok" if middle <= GOAL else "MISSED"
     detail = f"{', '.join(f'{one.seconds:.2f}' for one in found)} s; {processor:.2f} s of processor time each"

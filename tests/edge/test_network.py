@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 from reconciler.core.errors import Usage
+from reconciler.edge.asgi import Receive, Scope, Send
 from reconciler.edge.blocked import Blocked
 from reconciler.edge.countries import open_countries
 from reconciler.edge.headers import HeadersMiddleware
@@ -24,6 +26,7 @@ from reconciler.edge.network import NetworkMiddleware, NetworkRules, network_rul
 from reconciler.edge.network_spec import NetworkSpec
 from reconciler.edge.networks import Networks, networks_of, plain_address, plain_network
 from reconciler.edge.proxies import MOST_HOPS, MOST_NAMES, Garbage, Harmless, client_behind, is_told
+from reconciler.edge.scope import PEER, PeerAddress
 from tests.server.serving import Recorder, Served, served
 
 PROXY, STRANGER = "127.0.0.2", "127.0.0.3"
@@ -89,6 +92,27 @@ def test_a_trusted_proxys_word_is_taken_from_the_right(behind: Place) -> None:
     assert behind.client() == "203.0.113.7"
     assert behind.ask(source=PROXY) == 200
     assert behind.client() == PROXY, "it asks for itself"
+
+
+def test_the_same_word_of_two_proxies_is_each_ones_own_and_a_strangers_is_none() -> None:
+    peers: list[PeerAddress] = []
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        peers.append(scope[PEER])
+
+    guarded = NetworkMiddleware(app, network_rules(NetworkSpec(trusted_proxies=(PROXY, "127.0.0.4"))))
+    hops = [b"203.0.113.7", b"203.0.113.7" + b" " * 300]  # of which the second is too long to be remembered
+    for said, host in 2 * list(product(hops, (PROXY, "127.0.0.4", STRANGER))):
+        scope = {"type": "http", "scheme": "http", "client": (host, 1), "headers": [(b"x-forwarded-for", said)]}
+        asyncio.run(guarded(scope, nothing, nothing))
+    client = ip_address("203.0.113.7")
+    each = [PeerAddress(client, (PROXY,)), PeerAddress(client, ("127.0.0.4",)), PeerAddress(ip_address(STRANGER))]
+    assert peers == 4 * each
+    assert {peer.site for peer in peers} == {b"i\xcb\x00\x71\x07", b"i\x7f\x00\x00\x03"}
+
+
+async def nothing(*_: object) -> Any:
+    raise AssertionError("nobody asks or answers")
 
 
 def test_what_no_proxy_writes_is_malformed(behind: Place) -> None:

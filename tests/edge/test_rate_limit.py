@@ -226,6 +226,25 @@ def test_address_that_fails_again_and_again_is_banned_for_ever_longer_and_forgiv
     assert service.asked == 5 * 3, "who is banned is not heard"
 
 
+def test_failed_proof_counts_even_if_its_answer_is_never_read() -> None:
+    service = Service([], Ban(after=3), status=401)
+
+    async def unread(_message: Message) -> None:
+        await asyncio.Event().wait()
+
+    async def run() -> int:
+        scopes = [{**request_scope([]), "client": ("192.0.2.1", 5)} for _ in range(3)]
+        stuck = [asyncio.ensure_future(service.app(scope, asyncio.Event().wait, unread)) for scope in scopes]  # type: ignore[arg-type]  # not called
+        await asyncio.sleep(0)
+        status = (await service.ask(method="POST")).status
+        for one in stuck:
+            one.cancel()
+        await asyncio.gather(*stuck, return_exceptions=True)
+        return status
+
+    assert asyncio.run(run()) == 429
+
+
 def test_ban_never_lasts_longer_than_the_longest() -> None:
     service = Service([], Ban(after=1, longest=100 * SECOND), status=401)
     for _ in range(6):
