@@ -218,7 +218,7 @@ class AwsSide(NamedTuple):
         ours = sorted(label for label in labels if _LABEL.fullmatch(label))
         if any(labels[label] == version for label in ours):
             return
-        for label in ours[: len(ours) - LABELS + 1]:
+        for label in ours[: max(len(ours) - LABELS + 1, 0)]:
             self._label(path, VersionStage=label, RemoveFromVersionId=labels[label])
         self._label(path, VersionStage=f"reconciler-history-{(_number(ours[-1:]) if ours else 0) + 1:06}", MoveToVersionId=version)
 

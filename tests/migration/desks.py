@@ -12,7 +12,7 @@ from reconciler.ledger.file import FileShelf
 from reconciler.migration.desk import Desk
 from reconciler.migration.record import Record, read_record
 from reconciler.migration.routed import Course, Routed
-from reconciler.migration.sides import FileSide
+from reconciler.migration.sides import FileSide, Side
 from reconciler.secrets.file_store import FileStore
 from reconciler.secrets.store import SecretStore
 from reconciler.settings import Settings
@@ -83,7 +83,7 @@ class Stand:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.old, self.new = (FileStore(name, folder / name, [QuickSlot()]) for name in ("old", "new"))
-        self.sides = {"old": FileSide(self.old), "new": FileSide(self.new)}
+        self.sides: dict[str, Side] = {"old": FileSide(self.old), "new": FileSide(self.new)}
         self.recorder = Recorded()
         self.shelf = FileShelf(folder / "ledger")
         self.desk = Desk(

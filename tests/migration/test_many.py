@@ -18,8 +18,8 @@ from reconciler.wiring.stores import encrypted_files
 from tests.cli.site import Site
 from tests.migration.desks import settings_of
 
-SECRETS = int(os.environ.get("MIGRATION_SECRETS", "30"))
-KILLS = int(os.environ.get("MIGRATION_KILLS", "4"))
+SECRETS = int(os.environ.get("MIGRATION_SECRETS", "20"))
+KILLS = int(os.environ.get("MIGRATION_KILLS", "3"))
 VERSIONS = 5
 WAY = ("--from", "files", "--to", "vault")
 
