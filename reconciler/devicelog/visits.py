@@ -50,6 +50,8 @@ class Visit(NamedTuple):
     run: str
     """What was sent as X-Correlation-Id, where the server keeps that."""
     login: Login | None = None
+    version: str = ""
+    """Of a KV v2 secret, that was written or read: a number, and numbers are not hashed."""
 
 
 def visit_of(entry: Mapping[str, Any]) -> Visit | None:
@@ -74,6 +76,7 @@ def visit_of(entry: Mapping[str, Any]) -> Visit | None:
         _role(_map(who, "metadata")),
         _run(request),
         _login(request, given) if is_login else None,
+        _version(_map(response, "data")),
     )
 
 
@@ -109,6 +112,11 @@ def _run(request: Mapping[str, Any]) -> str:
     headers = _map(request, "headers")
     found = next((value for name, value in headers.items() if str(name).lower() == "x-correlation-id"), None)
     return str(found[0])[:LONGEST] if isinstance(found, list) and found else ""
+
+
+def _version(content: Mapping[str, Any]) -> str:
+    found = content.get("version", _map(content, "metadata").get("version"))
+    return str(found) if isinstance(found, int) else ""
 
 
 def _map(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -33,7 +33,8 @@ def completeness_text(found: Mapping[str, Any]) -> str:
 def _finding(one: Mapping[str, Any]) -> str:
     made = f", made {one['made']}" if one["made"] and one["made"] not in one["message"] else ""
     entries = f" (entry {', '.join(map(str, one['entries']))})" if one["entries"] else ""
-    return f"  {one['sort']}: {one['store']} {one['path']} version {one['version']}{made}: {one['message']}{entries}"
+    written = f"; written by {', '.join(one['written_by'])}" if one["written_by"] else ""
+    return f"  {one['sort']}: {one['store']} {one['path']} version {one['version']}{made}: {one['message']}{entries}{written}"
 
 
 def _listed(lines: Sequence[str]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ from reconciler.audit.redaction import Masks, Redactor
 from reconciler.completeness.assess import Completeness, Key, assess, unheld
 from reconciler.completeness.claims import told_by
 from reconciler.completeness.holdings import Held, holdings, look
+from reconciler.completeness.match import Finding
 from reconciler.core.address import Address, Place
 from reconciler.core.stores import AwsPlace, VaultPlace
 from reconciler.desired.environments import Environment
@@ -21,14 +22,22 @@ from .clients import ClientPool
 from .stores import environment_on_disk, pool, store_of
 
 
-def completeness_json(settings: Settings) -> dict[str, Any]:
-    """What `audit complete -o json` prints. Reads versions and never a value, but for an encrypted store, which is opened."""
+def completeness_json(settings: Settings, devices: Sequence[str] = ()) -> dict[str, Any]:
+    """What `audit complete -o json` prints. Reads versions and never a value, but for an encrypted store, which is opened.
+
+    `devices`: files of the audit device of the Vault that is a store, to name who wrote.
+    """
     environment = environment_on_disk(settings)
     clients = pool(settings, environment)
     try:
-        return _json(environment.name, completeness_of(settings, environment, clients))
+        found = completeness_of(settings, environment, clients)
     finally:
         clients.close()
+    if not devices:
+        return _json(environment.name, found, {})
+    from .writers import writers
+
+    return _json(environment.name, found, writers(settings, environment, found, devices))
 
 
 def completeness_of(settings: Settings, environment: Environment, clients: ClientPool) -> Completeness:
@@ -77,7 +86,7 @@ def _homes(environment: Environment, clean: Callable[[str], str]) -> Callable[[s
     return homes
 
 
-def _json(environment: str, found: Completeness) -> dict[str, Any]:
+def _json(environment: str, found: Completeness, written: Mapping[Finding, list[str]]) -> dict[str, Any]:
     return {
         "ok": found.ok,
         "environment": environment,
@@ -96,7 +105,7 @@ def _json(environment: str, found: Completeness) -> dict[str, Any]:
             }
             for name, account in found.accounts.items()
         ],
-        "findings": [one._asdict() | {"entries": _entries(one.entries)} for one in found.findings],
+        "findings": [one._asdict() | {"entries": _entries(one.entries), "written_by": written.get(one, [])} for one in found.findings],
         "unsure": [one._asdict() for account in found.accounts.values() for one in account.unsure],
         "unread": [{"store": one.store, "path": one.path, "reason": one.unread} for one in found.unread],
         "elsewhere": found.elsewhere,

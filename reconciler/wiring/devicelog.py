@@ -66,10 +66,10 @@ def access_report(settings: Settings, devices: Sequence[str], instance: str, sin
 
 def tally_for(book: Opened, instance: str, begin: str, declared: Sequence[Address] = ()) -> Tally:
     """A tally of an instance that knows our own runs since a moment. Nothing is counted yet."""
-    return Tally(instance, _namespace_of(book.settings, book.environment, instance), _ours(book.book, begin), declared)
+    return Tally(instance, namespace_of(book.settings, book.environment, instance), _ours(book.book, begin), declared)
 
 
-def _namespace_of(settings: Settings, environment: Environment, instance: str) -> str:
+def namespace_of(settings: Settings, environment: Environment, instance: str) -> str:
     """The namespace that the places of an instance count from."""
     from reconciler.backends.vault.connection import connection_from
 

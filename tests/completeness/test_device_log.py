@@ -133,6 +133,24 @@ def test_failed_logins_are_told_by_address_with_the_login_that_followed(watched:
     assert watched.run("audit", "search", "--failed-logins").code == 2
 
 
+def test_who_wrote_what_is_out_of_band_is_named(watched: Site, device: Path) -> None:
+    watched.write("desired-state/environments/dev.yaml", f"{ENVIRONMENT}secret_env: [OPENS]\nstores: {{vault: {{mount: genesis}}}}\n")
+    watched.commit()
+    watched.apply()
+    assert watched.run("secret", "put", "b", "value=ours").code == 0
+    _, ada = log_in(watched)
+    body = {"data": {"value": "hers-and-secret"}}
+    assert ask(watched.environ["VAULT_ADDR"], "POST", f"/v1/{watched.namespace}/genesis/data/b", token=ada, body=body)[0] == 200
+    ran = watched.run("audit", "complete", "--device", str(device), "-o", "json")
+    assert ran.code == 1, ran.err
+    (one,) = ran.json["findings"]
+    assert (one["path"], one["version"]) == ("b", "2")
+    assert one["written_by"] == ["vault.userpass_user/people/here/ada from 127.0.0.1"]
+    text = watched.run("audit", "complete", "--device", str(device)).out
+    assert "written by vault.userpass_user/people/here/ada from 127.0.0.1" in text
+    assert "hers" not in text
+
+
 def test_our_own_requests_are_matched_to_our_runs_by_what_they_wrote_or_by_the_header(watched: Site, device: Path) -> None:
     first = watched.apply()["run"]
     by_time = {one["run"]: one for one in report(watched, device)["runs"]}
