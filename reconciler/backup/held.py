@@ -20,7 +20,7 @@ _HOLD = re.compile(
 
 def put_down(state: State, backup: str) -> State:
     """The state as it is written before its secret."""
-    return replace(state, hold=_hold(backup, "before its secret", state.hold), restore_epoch=state.restore_epoch + 1)
+    return replace(state, hold=_hold(backup, "before its secret", held_before(state)), restore_epoch=state.restore_epoch + 1)
 
 
 def completed(state: State, backup: str, versions: Mapping[str, str]) -> State:

@@ -19,6 +19,10 @@ from .damage import Damaged
 from .held import is_before_its_secret
 from .records import AUDIT, HEAD, LEDGER, SNAPSHOT, Record
 
+WENT_ON = "it was written since"
+AWS_ALONE = "aws:"
+"""How tags begin that nobody but AWS may set."""
+
 
 class Aims(NamedTuple):
     """Where everything goes. A store that is None: its place is not there yet, so nothing is."""
@@ -40,7 +44,7 @@ def steps(records: Iterable[Record], aims: Aims) -> Iterator[Step]:
         elif id.startswith(ROTATIONS):
             yield _state_step(part, id, next(group), aims.stores.get(part))
         else:
-            yield _secret_step(part, id, versions_of(group), aims)
+            yield _secret_step(part, id, list(group), aims.stores.get(part))
 
 
 def groups(records: Iterable[Record]) -> Iterator[tuple[tuple[str, str], Iterator[Record]]]:
@@ -52,7 +56,10 @@ def versions_of(group: Iterable[Record]) -> list[Record]:
     return [one for one in group if one.what == "version"]
 
 
-WENT_ON = "it was written since"
+def metadata_of(group: Iterable[Record]) -> dict[str, str]:
+    """What people may know of a secret, as far as it is ours to set."""
+    found = next((one.value for one in group if one.what == "metadata"), {})
+    return {key: text for key, text in found.items() if not key.startswith(AWS_ALONE)}
 
 
 def _shelf_step(part: str, group: Iterator[Record], aims: Aims) -> Step:
@@ -89,8 +96,8 @@ def _state_step(part: str, id: str, record: Record, store: SecretStore | None) -
     return Step(part, id, "same", why="" if dict(held.value) == record.value else "its rotation went on")
 
 
-def _secret_step(part: str, id: str, archived: Sequence[Record], aims: Aims) -> Step:
-    store = aims.stores.get(part)
+def _secret_step(part: str, id: str, group: Sequence[Record], store: SecretStore | None) -> Step:
+    archived = versions_of(group)
     if not archived:
         raise Damaged("payload", f"{id} has no version")
     if store is None:
@@ -101,9 +108,17 @@ def _secret_step(part: str, id: str, archived: Sequence[Record], aims: Aims) -> 
     found = placed([one.value for one in archived], [value for _, value in live])
     if found is None:
         return Step(part, id, "newer", why="it has other values")
-    if found.behind == len(archived) and not _waits(store, id):
-        return Step(part, id, "same", why=WENT_ON if found.upto < len(live) else "")
-    return Step(part, id, "finish" if live else "create", len(archived) - found.behind)
+    missing = len(archived) - found.behind
+    if not missing and found.upto < len(live):
+        return Step(part, id, "same", why=WENT_ON)
+    if missing or _waits(store, id) or _lacks_metadata(store, id, metadata_of(group)):
+        return Step(part, id, "finish" if live else "create", missing)
+    return Step(part, id, "same")
+
+
+def _lacks_metadata(store: SecretStore, id: str, archived: Mapping[str, str]) -> bool:
+    """Whether a restore was killed before it wrote any. Some of it is taken for what somebody has changed since."""
+    return bool(archived) and not archived.keys() & store.metadata(id).keys()
 
 
 @runtime_checkable

@@ -19,13 +19,12 @@ from ..rotation.state import read_state, write_state
 from ..secrets.store import SecretStore, is_path
 from .comparing import Step, placed, renamed
 from .held import completed, is_before_its_secret, is_restored, put_down
-from .planning import groups, live_values
+from .planning import groups, live_values, metadata_of, versions_of
 from .records import AUDIT, HEAD, LEDGER, Record
 
 ACTION = "restore"
 FIRST = "restore.first"
 """The first version where there was none: what was recorded of the secret before was of another store."""
-_NOT_OURS = "aws:"  # tags that AWS alone may set
 
 
 class Hands(NamedTuple):
@@ -109,7 +108,7 @@ def put_state(record: Record, place: Place) -> None:
 
 def put_secret(group: Sequence[Record], place: Place) -> None:
     """Write the versions that are missing, then tell the state of the rotation."""
-    path, archived = group[0].id, [one for one in group if one.what == "version"]
+    path, archived = group[0].id, versions_of(group)
     live = live_values(place.store, path)
     found = placed([one.value for one in archived], [value for _, value in live])
     if found is None:
@@ -117,9 +116,8 @@ def put_secret(group: Sequence[Record], place: Place) -> None:
     there = [version for version, _ in live[: found.upto]]
     for record in archived[found.behind :]:
         there.append(place.put(path, record.value, there[-1] if there else ""))
-    for record in group:
-        if record.what == "metadata":
-            place.store.annotate(path, {key: text for key, text in record.value.items() if not key.startswith(_NOT_OURS)})
+    if metadata := metadata_of(group):
+        place.store.annotate(path, metadata)
     _tell_state(place, path, renamed([one.version for one in archived], there))
 
 

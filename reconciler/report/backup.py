@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.values import visible
@@ -14,11 +14,12 @@ def made_text(found: Mapping[str, Any]) -> str:
     lines += [f"  {line}" for line in _held(found)]
     lines.append(f"  signed by {found['signed_by']}")
     lines.append(f"  for {', '.join(found['recipients'])}")
-    lines.append(f"ok: {checked_words(found['decrypted'])}" if found["ok"] else "not ok")
-    return visible_lines(lines)
+    lines.append(f"ok: {_checked(found['decrypted'])}")
+    # What a file says of itself is the writer's: no line of it may look like one of ours.
+    return "\n".join(map(visible, lines))
 
 
-def checked_words(decrypted: bool) -> str:
+def _checked(decrypted: bool) -> str:
     if decrypted:
         return "signature, sizes and digests are right; everything in it was decrypted and compared"
     return "signature, sizes and digests are right; it was not decrypted, since no identity is at hand (--identity FILE)"
@@ -37,8 +38,3 @@ def _held(found: Mapping[str, Any]) -> Iterable[str]:
         yield "raft snapshot: yes"
     for name, seal in found["seals"].items():
         yield f"vault {name} is sealed by: {seal}"
-
-
-def visible_lines(lines: Sequence[str]) -> str:
-    """What a file says of itself is the writer's: no line of it may look like one of ours."""
-    return "\n".join(visible(line) for line in lines)

@@ -13,33 +13,28 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.audit.log import Log
 from reconciler.audit.note import NoteError, read_checkpoint, read_note
-from reconciler.backup.gather import audit_records, ledger_records, store_records
 from reconciler.backup.manifest import Manifest, Origin
 from reconciler.backup.reading import Opened, opened
-from reconciler.backup.records import SNAPSHOT, Record
 from reconciler.backup.sealing import identities_of, new_pair, recipients_of
 from reconciler.backup.writing import write_backup
-from reconciler.core.errors import Denied, Missing, ReconcilerError, Usage
+from reconciler.core.errors import Missing, ReconcilerError, Usage
 from reconciler.desired.environments import Environment
 from reconciler.desired.git import Repository
 from reconciler.dev.state import STATE, ensure_state_folder
 from reconciler.settings import Settings
 
 from .auditing import book_of, recording
+from .backup_sources import everything, seals
 from .clients import ClientPool
-from .connect import shelf_of
-from .stores import at_hand, environment_on_disk, store_of
+from .stores import at_hand, environment_on_disk
 
 if TYPE_CHECKING:
     from pyrage import x25519
-
-    from reconciler.backends.vault.client import VaultClient
 
 ACTION = "backup"
 SUFFIX = ".backup"
 REFUSED = ".refused"
 NO_IDENTITY = "an identity is needed to open the backup (--identity FILE, or `backup: {identity: ...}`)"
-PIECE_BYTES = 1 << 20  # of a raft snapshot: a line each
 
 
 class Desk(NamedTuple):
@@ -116,7 +111,9 @@ def make_backup(at: Desk, out: Path | None, recipients: Sequence[str], *, snapsh
             if one.action == ACTION:
                 recorder.outcome(one.id, "unknown")  # of one that was killed
         try:
-            manifest = write_backup(file, origin, _everything(at, book, snapshot=snapshot), chosen, book.signer())
+            manifest = write_backup(
+                file, origin, everything(at.settings, at.environment, at.clients, book, snapshot=snapshot), chosen, book.signer()
+            )
             found = _compared(file, manifest, book, known)
         except BaseException:
             recorder.outcome(intent, "failed")
@@ -164,10 +161,10 @@ def _looked_through(file: Path, backup: Opened, identities: Sequence[x25519.Iden
     if identities:
         for _ in backup.records(identities):
             pass  # each line is compared as it is read
-    return about(file, backup, decrypted=bool(identities))
+    return _about(file, backup, decrypted=bool(identities))
 
 
-def about(file: Path, backup: Opened, *, decrypted: bool) -> dict[str, Any]:
+def _about(file: Path, backup: Opened, *, decrypted: bool) -> dict[str, Any]:
     """What `backup verify -o json` prints."""
     manifest = backup.manifest
     return {
@@ -197,7 +194,7 @@ def _origin(at: Desk, recipients: tuple[str, ...]) -> Origin:
         commit=_commit(at.settings),
         program=importlib.metadata.version("reconciler"),
         recipients=recipients,
-        seals=_seals(at),
+        seals=seals(at.environment, at.clients),
         shipped=at.environment.audit.ship == "ledger",
     )
 
@@ -208,49 +205,6 @@ def _commit(settings: Settings) -> str:
         return Repository(settings.repo).resolve("HEAD")
     except ReconcilerError:
         return ""
-
-
-def _seals(at: Desk) -> dict[str, str]:
-    return {name: _seal(at.clients.vault(name, gated=False)) for name in _vaults(at)}
-
-
-def _seal(client: VaultClient) -> str:
-    try:
-        return str((client.read("sys/seal-status") or {}).get("type", ""))
-    except Denied:
-        return ""  # whoever hosts a server for others may keep that to himself
-
-
-def _vaults(at: Desk) -> list[str]:
-    """The Vault instances that hold something of what is backed up."""
-    environment = at.environment
-    names = {name for backend, name in environment.stores.instances() if backend == "vault"}
-    if not (environment.ledger.s3 or environment.ledger.file):
-        names.add(environment.ledger.vault)
-    return sorted(names)
-
-
-def _everything(at: Desk, book: Log, *, snapshot: bool) -> Iterator[Record]:
-    # In the order in which it is restored: before the log is there, nothing can be recorded.
-    yield from audit_records(book)
-    yield from ledger_records(shelf_of(at.settings, at.environment, at.clients, gated=False))
-    for store in at.environment.stores.declared:
-        yield from store_records(store_of(at.settings, at.environment, at.clients, store))
-    for instance in _vaults(at) if snapshot else ():
-        yield from _snapshot(at, instance)
-
-
-def _snapshot(at: Desk, name: str) -> Iterator[Record]:
-    from reconciler.backends.vault.snapshot import raft_snapshot
-
-    left, number = b"", 0
-    for piece in raft_snapshot(at.clients.vault(name, gated=False)):
-        left += piece
-        while len(left) >= PIECE_BYTES:
-            yield Record("snapshot", SNAPSHOT, name, left[:PIECE_BYTES], str(number))
-            left, number = left[PIECE_BYTES:], number + 1
-    if left:
-        yield Record("snapshot", SNAPSHOT, name, left, str(number))
 
 
 def _text(file: Path) -> str:

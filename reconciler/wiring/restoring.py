@@ -20,6 +20,7 @@ from reconciler.backup.restoring import ACTION, Carried, Hands, Place, carry_out
 from reconciler.core.errors import ReconcilerError, Refused, Usage
 from reconciler.core.stores import VaultPlace
 from reconciler.ledger.shelf import Shelf
+from reconciler.rotation.state import FOLDER as ROTATIONS
 from reconciler.secrets.store import SecretStore
 from reconciler.settings import Settings
 
@@ -51,7 +52,9 @@ class Restoring:
 
     def carry_out(self, planned: Sequence[Step]) -> Iterator[Carried]:
         """Do it. What the plan found to be newer stays."""
-        todo = {(step.part, step.id): step for step in planned if step.begins}
+        # The state of a rotation belongs to its secret: it is not put beside another one.
+        newer = {(step.part, f"{ROTATIONS}{step.id}") for step in planned if step.action == "newer"}
+        todo = {(step.part, step.id): step for step in planned if step.begins and (step.part, step.id) not in newer}
         if todo:
             shelf_of(self.at.settings, self.at.environment, self.at.clients, gated=False).prepare()
         with recording(self.at.settings, self.at.clients, ACTION, commit=self.backup.manifest.commit) as recorder:

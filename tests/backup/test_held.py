@@ -38,6 +38,11 @@ def test_a_state_is_held_behind_newer_fences_until_its_secret_was_tried(state: S
 
 
 @given(STATES)
+def test_a_backup_of_a_restored_state_remembers_only_what_a_person_said(state: State) -> None:
+    assert held_before(put_down(completed(put_down(state, "b1"), "b1", VERSIONS), "b2")) == state.hold
+
+
+@given(STATES)
 def test_versions_have_their_new_names_and_no_other_is_taken_for_a_lost_one(state: State) -> None:
     there = completed(put_down(state, "b1"), "b1", VERSIONS)
     assert there.old_version == {"": "", "1": "lost-1", "2": "1", "9": "lost-9"}[state.old_version]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.backup.test_commands import recorded
-from tests.backup.test_restore import Lost, everything, lost, phases, restored, site
+from tests.backup.test_restore import Lost, everything, lost, phases, request, restored, site
 from tests.cli.site import Site
 
 __all__ = ["lost", "site"]
@@ -30,6 +30,7 @@ def test_a_restore_that_was_killed_is_finished_by_the_next(site: Site, lost: Los
     assert killed.returncode == -9, killed.stdout + killed.stderr
     restored(site, lost)
     assert everything(site) == lost.values
+    assert request(site, "GET", "kv/metadata/hand/made")[1]["data"]["custom_metadata"]["owner"] == "platform"
     assert {**phases(site), "partners/held": ""} == {**dict.fromkeys(phases(site), "IDLE"), "partners/held": ""}
     site.apply()
     assert site.plan()["changes"] == []

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from reconciler.backends.vault.client import VaultClient
 from reconciler.dev.process import ask, binary
 from reconciler.dev.servers import Server, start_bao_raft
 from tests.backup.conftest import make_keys
 from tests.backup.test_commands import made, refusal
 from tests.backup.test_restore import phases
 from tests.cli.site import Ran, Site
+from tests.cli.test_two_logins import TwoLogins
 from tests.rotation.kv import read, write
 from tests.rotation.orders import document, login, new_database, value
 from tests.rotation.test_commands import HOOK, declare
@@ -142,6 +144,25 @@ def awaited(server: Server, token: str) -> dict[str, str]:
             return dict(answer["data"]["data"])
         time.sleep(0.1)
     raise AssertionError(f"status {status}")
+
+
+def test_the_login_that_applies_backs_up_and_drills(site: Site, keys: tuple[Path, Path], vault: VaultClient) -> None:
+    """In CI, with the rights that bootstrap gives it and no others; the log is shipped."""
+    text = (
+        site.repo / ENVIRONMENT
+    ).read_text() + "audit: {ship: ledger}\nvault: {primary: {auth: {plan: {method: approle}, apply: {method: approle}}}}\n"
+    site.write(ENVIRONMENT, text)
+    declare(site, HOOK)
+    ran = site.run("bootstrap", "--yes")
+    assert ran.code == 0, ran.out + ran.err
+    environ = TwoLogins(site, vault).environ("apply")
+    for _ in range(2):
+        ran = site.run("backup", "--identity", str(keys[0]), "-o", "json", **environ)
+        assert ran.code == 0, ran.err
+    assert ran.json["counts"]["vault version"] >= 2
+    assert ran.json["audit_entries"] > 0
+    assert ran.json["ledger"]["serial"] > 0
+    assert site.run("restore", "--drill", ran.json["file"], "--identity", str(keys[0]), **environ).code == 0
 
 
 def test_a_server_without_raft_has_no_snapshot(site: Site, keys: tuple[Path, Path], tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ class _Streamed(Wire):
         status, head = self._head()
         if status == 403:
             raise Denied(f"{PATH}: the login may not read here (a snapshot is of the whole server)", path=PATH, capability="read")
+        if 300 <= status < 400:
+            raise BackendError(f"{PATH}: {self.host} is a standby (set the address to the active server)", path=PATH, status=status)
         if status != 200:
             remedy = "only a server whose storage is raft has snapshots"
             raise BackendError(f"{PATH}: {self.host} answered with status {status} ({remedy})", path=PATH, status=status)
