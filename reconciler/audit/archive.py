@@ -67,9 +67,9 @@ def prune(book: Log, archived: Sequence[Archived], where: str, said: Sequence[Pr
     """
     fresh = [Pruned(one.listed.begin, one.listed.end - 1, where) for one in archived]
     segments = book.segments() if fresh else []
-    for range in joined([*said, *fresh]) if fresh else ():
-        leaves = [leaf for one in segments if range.holds(one.begin, one.end - 1) for leaf in book.leaves(one.id) or ()]
-        record(range.event(book.origin, root_of(leaves).hex()))
+    for stretch in joined([*said, *fresh]) if fresh else ():
+        leaves = [leaf for one in segments if stretch.holds(one.begin, one.end - 1) for leaf in book.leaves(one.id) or ()]
+        record(stretch.event(book.origin, root_of(leaves).hex()))
     for one in archived:
         book.drop(one.listed.id, json.dumps({"where": where, "sha256": one.digest}).encode())
 

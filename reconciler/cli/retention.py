@@ -24,7 +24,7 @@ def retention(settings: Settings, yes: bool, exit_code: bool, output: str) -> No
     from reconciler.report.retention import retention_text
     from reconciler.wiring.retaining import opened_retention, retention_json
 
-    with opened_retention(settings) as found:
+    with opened_retention(settings, writing=yes) as found:
         looked = found.look()
         done = found.carry_out(looked) if yes else None
         shown = retention_json(found, looked, done)

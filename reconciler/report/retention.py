@@ -10,13 +10,14 @@ from typing import Any
 from reconciler.core.values import show_duration, visible
 
 SORTS = {"audit_log": "audit log", "secret_versions": "secret versions", "backups": "backups"}
+YEAR = 365 * 86400
 SHOWN = 20
 """Lines of one sort: whoever needs them all takes the JSON."""
 
 
 def retention_text(found: Mapping[str, Any]) -> str:
     """What goes first, then what stays although it is old enough."""
-    keeps = ", ".join(f"{SORTS.get(name, name)} {show_duration(seconds)}" for name, seconds in found["keeps"].items())
+    keeps = ", ".join(f"{SORTS.get(name, name)} {_span(seconds)}" for name, seconds in found["keeps"].items())
     where = found["document"] or "no document: these are the defaults"
     lines = [f"{found['environment']}: keeps {keeps} ({where})"]
     lines += _going(found) if found["done"] is None else _done(found)
@@ -24,8 +25,14 @@ def retention_text(found: Mapping[str, Any]) -> str:
         lines += ["", "Old enough, and stay:", *_staying(found["staying"])]
     if found["unread"]:
         lines += ["", "Could not be looked at:", *(f"  {one}" for one in found["unread"])]
-    metrics = f"Metrics are kept by Prometheus: --storage.tsdb.retention.time={show_duration(found['keeps']['metrics'])}"
+    metrics = f"Metrics are kept by Prometheus: --storage.tsdb.retention.time={_span(found['keeps']['metrics'])}"
     return "\n".join(map(visible, [*lines, "", metrics]))
+
+
+def _span(seconds: int) -> str:
+    """A duration as people declare it: in years where it is whole ones."""
+    years, rest = divmod(seconds, YEAR)
+    return f"{years}y" if years and not rest else show_duration(seconds)
 
 
 def _going(found: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from reconciler.core.errors import Usage
-from reconciler.core.keeping import ArchivePlace
+from reconciler.core.keeping import ArchivePlace, LegalHold
+from reconciler.desired.git import Repository
 from reconciler.ledger.file import FileShelf
 from reconciler.ledger.shelf import Shelf
 from reconciler.settings import Settings
@@ -21,6 +22,16 @@ def shelf_of_archive(settings: Settings, clients: ClientPool, to: ArchivePlace) 
 
     bucket, _, prefix = to.s3.partition("/")
     return S3Shelf(clients.aws(to.aws, gated=False), bucket, prefix)
+
+
+def holds_at_head(settings: Settings) -> tuple[LegalHold, ...]:
+    """The legal holds that HEAD declares. Raises Invalid where that cannot be told."""
+    from reconciler.desired.load import load
+    from reconciler.kinds import KINDS
+
+    repository = Repository(settings.repo)
+    desired = load(repository.read(repository.resolve("HEAD")), settings.environment or None, KINDS)
+    return tuple(hold for address, one in desired.resources.items() if address.kind == "retention" for hold in one.spec.legal_hold)
 
 
 def archive_of(to: ArchivePlace, folder: str) -> ArchivePlace:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reconciler.audit.archive import archivable, archive, prune
+from reconciler.audit.archive import archive, prune
 from reconciler.audit.event import moment
 from reconciler.audit.head import Listed
 from reconciler.audit.log import Log
@@ -26,9 +26,10 @@ from reconciler.core.values import parse_duration
 from reconciler.desired.environments import Environment, read_environment
 from reconciler.desired.git import Repository
 from reconciler.dev.state import ensure_state_folder
+from reconciler.retention import segments
 from reconciler.settings import Settings
 
-from .archives import named, shelf_of_archive
+from .archives import holds_at_head, named, shelf_of_archive
 from .auditing import book_of, declared_keys, recording
 from .clients import ClientPool
 
@@ -138,19 +139,19 @@ class Opened:
             raise Refused(f"{ANCHORS}/{self.name}.checkpoint is not ours: {error}") from None
 
     def ripe(self, age: str) -> list[Listed]:
-        """Segments that ended longer ago than that."""
-        return list(archivable(self.book, moment(time.time() - parse_duration(age))))
+        """Segments that ended longer ago than that, and that no legal hold keeps."""
+        return list(segments.look(self.book, moment(time.time() - parse_duration(age)), holds_at_head(self.settings))[1])
 
-    def archive(self, segments: Sequence[Listed], to: ArchivePlace, *, keep: bool) -> None:
+    def archive(self, old: Sequence[Listed], to: ArchivePlace, *, keep: bool) -> None:
         """Copy segments to an archive, and drop their lines here unless they are kept. Raises Refused where the log does not verify."""
-        if not segments:
+        if not old:
             return
         verdict = self.verified()
         if not verdict.ok:
             # Whatever somebody did to it can be told only while all of it is here.
             raise Refused(f"the audit log does not verify, so nothing of it is archived: {verdict.findings[0]} (reconcile audit verify)")
         place = shelf_of_archive(self.settings, self.clients, to)
-        archived = [archive(self.book, one, place) for one in segments]
+        archived = [archive(self.book, one, place) for one in old]
         if not keep:
             with recording(self.settings, self.clients, "audit.archive") as scribe:
                 prune(self.book, archived, named(to), verdict.pruned, scribe.keep_signed)

@@ -158,8 +158,8 @@ def _unlink(thing: Thing, scribe: Scribe) -> None:
 
 
 @contextmanager
-def opened_retention(settings: Settings) -> Iterator[Retention]:
-    """Retention as HEAD declares it. Nothing is sent yet."""
+def opened_retention(settings: Settings, *, writing: bool) -> Iterator[Retention]:
+    """Retention as HEAD declares it. Nothing is sent yet. `writing`: it is to be done, and not only shown."""
     from reconciler.desired.load import load
     from reconciler.kinds import KINDS
 
@@ -170,7 +170,7 @@ def opened_retention(settings: Settings) -> Iterator[Retention]:
     clients = ClientPool(environment, "apply", settings.environ, {}, lambda _seconds: None)
     document = next((one for address, one in desired.resources.items() if address.kind == "retention"), None)
     try:
-        opened = Opened(settings, environment, clients, book_of(settings, environment, clients, writing=True))
+        opened = Opened(settings, environment, clients, book_of(settings, environment, clients, writing=writing))
         yield Retention(
             settings,
             opened,

@@ -105,6 +105,10 @@ def test_it_is_shown_before_it_is_done_and_showing_changes_nothing(old: Site) ->
     assert old.run("retention", "--exit-code").code == 3
     assert sorted(file.read_bytes() for file in old.repo.rglob("*.jsonl")) == before
     assert not (old.repo.parent / "archive").exists()
+    assert "keeps audit log 7y, secret versions 90d, metrics 1y, backups 5y (desired-state/retention.yaml:1)" in shown.out
+    (old.repo / ".reconcile/audit.key").unlink()
+    retention(old)
+    assert not (old.repo / ".reconcile/audit.key").exists(), "not even a key is made"
 
 
 def test_what_is_due_goes_and_the_log_says_so_and_verifies(old: Site) -> None:
@@ -157,6 +161,10 @@ def test_a_legal_hold_keeps_everything_and_is_named(old: Site) -> None:
     assert {one["reason"] for one in found["staying"]} == {"legal hold case-42"}
     assert len(found["staying"]) == 3
     assert "db/orders version 1 in files: legal hold case-42" in old.run("retention").out
+    by_hand = old.run("audit", "archive", "--older-than", "7y", "--to", "../by-hand", "--yes")
+    assert by_hand.code == 0, by_hand.err
+    assert "0 entries of 0 segments" in by_hand.out
+    assert "of-10-years-ago" in old.run("audit", "export").out
 
 
 def test_segments_between_which_one_is_held_are_told_apart(old: Site) -> None:
