@@ -125,14 +125,17 @@ class Gate:
 
         All are compared with all: how long it takes tells nothing of which came near.
         """
-        secret = None
-        digests = [mac.digest() for mac in macs]
-        for (key, _), digest in zip(macs, digests, strict=True):
+        secret, digests = None, []
+        for mac in macs:
+            key, digest = mac.key, mac.digest()
+            digests.append((key.secret, digest))
             expected = self.scheme.wire(key.algorithm, digest)
             for algorithm, presented in claim.signatures:
                 if algorithm == key.algorithm and hmac.compare_digest(presented, expected):
                     secret = key.secret
-        return next((digest for (key, _), digest in zip(macs, digests, strict=True) if key.secret == secret), None)
+        if secret is None:
+            return None
+        return next(digest for of, digest in digests if of == secret)
 
     def replay_key(self, claim: Claim, digest: bytes, body: bytes) -> str:
         """Return what every copy of a delivery has, whatever a stranger changed of what is not signed.

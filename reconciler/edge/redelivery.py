@@ -30,19 +30,12 @@ async def claim_when_free(memory: ReplayMemory, key: str, sleep: Sleep = asyncio
 
 
 class Delivery:
-    """A claimed delivery on its way to the application. Use as a context: what is not accepted by its end is released."""
+    """A claimed delivery on its way to the application."""
 
     def __init__(self, memory: ReplayMemory, claim: Claim) -> None:
         self._memory = memory
         self._claim = claim
         self._accepted = False
-
-    async def __aenter__(self) -> Delivery:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if not self._accepted:
-            await self.release()
 
     async def release(self) -> None:
         try:
@@ -51,19 +44,24 @@ class Delivery:
             log.warning("a claim could not be released and ends by itself: %s", error)
 
     async def hand_on(self, app: App, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
-        """Call the application with the body that was read. Its 2xx says that the event is stored."""
+        """Call the application with the body that was read. Its 2xx says that the event is stored; without one, it is released."""
 
-        async def send_on(message: Message) -> None:
+        def send_on(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start" and 200 <= message["status"] < 300:
-                await self._accept()
-            await send(message)
+                return self._accept(send, message)
+            return send(message)
 
-        await app(scope, first({"type": "http.request", "body": body, "more_body": False}, receive), send_on)
+        try:
+            await app(scope, first({"type": "http.request", "body": body, "more_body": False}, receive), send_on)
+        finally:
+            if not self._accepted:
+                await self.release()
 
-    async def _accept(self) -> None:
+    async def _accept(self, send: Send, message: Message) -> None:
         self._accepted = True
         try:
             await self._memory.handled(self._claim)
         except Unavailable as error:
             # The event is stored, so the sender must not hear otherwise. The queue's own unique key is what is left.
             log.warning("a delivery could not be remembered: %s", error)
+        await send(message)

@@ -134,8 +134,7 @@ class SignatureMiddleware(Layer):
         except Gone:
             return
         scope[WEBHOOK] = receipt
-        async with delivery:
-            await delivery.hand_on(self._app, scope, receive, send, receipt.body)
+        await delivery.hand_on(self._app, scope, receive, send, receipt.body)
 
     async def _received(self, gate: Gate, scope: Scope, receive: Receive) -> tuple[Receipt, Delivery]:
         if scope["type"] != "http" or scope["method"] != "POST":
