@@ -15,9 +15,11 @@ from reconciler.backends.vault.client import VaultClient
 from reconciler.rotation.people import hold, release
 from reconciler.rotation.seen import Asked
 from reconciler.rotation.state import sibling
+from reconciler.secrets.aws_store import AwsStore
 from reconciler.secrets.file_store import FileStore
 from reconciler.secrets.kv_store import KvStore
 from tests.rotation.rig import Fault, Killed, Log, Rig, stored
+from tests.secrets.aws_double import AwsDouble
 from tests.secrets.files import QuickSlot, quick_store
 
 WISH = Asked("somebody")
@@ -64,6 +66,15 @@ def test_a_process_that_is_killed_or_gets_no_answer_leaves_no_version_unnamed(st
         rig.settle()
         assert named(rig) == there(rig)
         assert not rig.log.open
+
+
+def test_each_version_in_aws_is_named_once_and_by_its_own_id() -> None:
+    rig = stored(AwsStore("aws", AwsDouble(), "genesis/"))
+    rig.settle()
+    rig.settle(WISH)
+    rig.now += 3600 * 2
+    rig.settle()
+    assert named(rig) == there(rig)
 
 
 class BeforeThePromotion(Fault):
