@@ -10,14 +10,12 @@ from reconciler.core.findings import Finding, Report, Result, Severity
 from .compliance import failing, finding_sentence, ordered
 
 NAMED = 3  # findings that a note names; the rest is counted
-ELSEWHERE = frozenset({"C10"})  # what it finds in policies, lints say in words of their own
 
 
 def finding_notes(report: Report, addresses: Collection[str] | None = None) -> Iterator[str]:
     """What the checks find; with `addresses`, about these alone: what a plan does not change is no news of it."""
     for result in ordered(report.results):
-        found = failing(result) if result.check not in ELSEWHERE else []
-        if named := [one for one in found if addresses is None or one.address in addresses]:
+        if named := [one for one in failing(result) if addresses is None or one.address in addresses]:
             yield _note(result, named)
 
 

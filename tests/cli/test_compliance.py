@@ -99,6 +99,7 @@ def test_validate_and_plan_name_findings_in_notes_that_change_no_exit_code(site:
     checked = site.run("validate")
     assert checked.code == 0
     assert "note: dev: C02 " in checked.out
+    assert "note: dev: C10 " in checked.out
     assert "secret/api/key" in checked.out
     planned = site.run("plan", "-o", "json")
     assert planned.code == 0, planned.err
