@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from reconciler.compliance.record import matters
 from reconciler.compliance.seen import Commit, Drift, Kept, Known, LogPlace, Read, Sinks, Stock, Strayed, Tallied, Verified
 from reconciler.core.address import Address, Place
 from reconciler.core.change import Action, Change
+from reconciler.core.errors import ReconcilerError
 from reconciler.core.kind import Live, Reading
 from reconciler.core.plan import Plan
 from reconciler.core.resource import Spec
@@ -26,7 +27,7 @@ from reconciler.engine.plan import make_plan
 from reconciler.engine.scope import within_reach
 
 from .auditing import book_of, recording
-from .compliance_reach import Reach
+from .compliance_reach import Reach, first_line
 from .evidence import Opened
 from .rotation import rotation_of
 from .stores import store_of
@@ -205,17 +206,24 @@ def runs_of(reach: Reach) -> Part[RunRecord]:
 
 def commits_of(reach: Reach, runs: Part[RunRecord]) -> Part[Commit]:
     """Every commit that the latest applies brought."""
-    repository = Repository(reach.settings.repo)
-    applied = [run for run in runs.found if run.sort == "apply" and run.commit]
+    try:
+        found, gone = _commits(Repository(reach.settings.repo), runs.found)
+    except ReconcilerError as error:
+        return Part((), (*runs.unread, first_line(error)))
+    lacking = tuple(f"commit {commit[:12]} was applied, and is not in this clone" for commit in gone)
+    return Part(found, (*runs.unread, *_and_more(lacking)))
+
+
+def _commits(repository: Repository, runs: Iterable[RunRecord]) -> tuple[tuple[Commit, ...], list[str]]:
+    """Those that this clone has, and the others."""
+    applied = [run for run in runs if run.sort == "apply" and run.commit]
     here, gone = known(repository, (commit for run in applied for commit in (run.commit, run.previous) if commit))
     there = set(here)
     wanted: dict[str, None] = {}
     for run in applied:
         if run.commit in there:
             wanted.update(dict.fromkeys(applied_between(repository, run.previous if run.previous in there else "", run.commit)))
-    found = tuple(Commit(*one) for one in provenance(repository, list(wanted)[:MOST]))  # the latest: their runs come first
-    lacking = tuple(f"commit {commit[:12]} was applied, and is not in this clone" for commit in gone)
-    return Part(found, (*runs.unread, *_and_more(lacking)))
+    return tuple(Commit(*one) for one in provenance(repository, list(wanted)[:MOST])), gone  # the latest: their runs come first
 
 
 __all__ = [
