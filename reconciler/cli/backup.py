@@ -37,6 +37,9 @@ def backup(
     reconcile backup
     reconcile backup verify FILE --identity ops.key
     """
+    from reconciler.cli.secret_values import forbid_cores
+
+    forbid_cores()
     if context.invoked_subcommand:
         return
     from reconciler.cli.output import say, say_json
@@ -123,6 +126,9 @@ def restore(
     """
     if bool(file) == probe or (probe and (plan or drill or keep_newer)) or (plan and drill):
         raise click.UsageError("give FILE, with --plan or --drill or neither, or --probe alone")
+    from reconciler.cli.secret_values import forbid_cores
+
+    forbid_cores()
     if not (plan or drill or probe):
         ask_or_yes(yes)
     if file is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pyrage import x25519
 
 DRILL = "drill"
+KEPT_BY_DEFAULT = 10  # versions of a secret, by a new mount
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,15 @@ class Restoring:
         if todo:
             shelf_of(self.at.settings, self.at.environment, self.at.clients, gated=False).prepare()
         with recording(self.at.settings, self.at.clients, ACTION, commit=self.backup.manifest.commit) as recorder:
-            hands = Hands(self.shelf, self.book, recorder, self._places(recorder))
+            hands = Hands(self.shelf, self.book, recorder, self._places(recorder, todo.values()))
             yield from carry_out(self.backup.records(self.identities), todo, hands)
 
-    def _places(self, recorder: Scribe) -> Callable[[str], Place]:
+    def _places(self, recorder: Scribe, todo: Collection[Step]) -> Callable[[str], Place]:
         made: dict[str, Place] = {}
 
         def place(name: str) -> Place:
             if name not in made:
-                self._make_mount(name, recorder)
+                self._make_mount(name, recorder, max((step.writes for step in todo if step.part == name), default=0))
                 store = store_of(self.at.settings, self.at.environment, self.at.clients, name)
                 made[name] = Place(store, self.backup.manifest.id, recorder)
             return made[name]
@@ -86,15 +87,17 @@ class Restoring:
         mounts = self.at.clients.vault(place.instance, gated=False).mounts()
         return mounts is not None and place.mount.strip("/") not in mounts
 
-    def _make_mount(self, name: str, recorder: Scribe) -> None:
-        """As plain as can be: the next apply gives it what git declares of it."""
+    def _make_mount(self, name: str, recorder: Scribe, versions: int) -> None:
+        """As plain as can be, but that it keeps so many versions: the next apply gives it what git declares of it."""
         if not self._lacks_mount(name):
             return
         place = getattr(self.at.environment.stores, name)
-        client = self.at.clients.vault(place.instance, gated=False)
-        intent = recorder.intent(ACTION, f"vault.secrets_engine/{place.mount}")
+        client, mount = self.at.clients.vault(place.instance, gated=False), place.mount.strip("/")
+        intent = recorder.intent(ACTION, f"vault.secrets_engine/{mount}")
         try:
-            client.write(f"sys/mounts/{place.mount.strip('/')}", {"type": "kv", "options": {"version": "2"}})
+            client.write(f"sys/mounts/{mount}", {"type": "kv", "options": {"version": "2"}})
+            if versions > KEPT_BY_DEFAULT:
+                client.write(f"{mount}/config", {"max_versions": versions})
         except BaseException:
             recorder.outcome(intent, "unknown")
             raise

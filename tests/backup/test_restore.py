@@ -87,9 +87,10 @@ def live_in(site: Site) -> None:
     for path in ("webhooks/github", "partners/good"):
         assert site.run("rotate", "--secret-path", path).code == 0
     assert site.run("rotate", "hold", "partners/held", "--reason", "ticket 7").code == 0
-    for number in (1, 2, 3):
+    about = {"custom_metadata": {"owner": "platform"}, "max_versions": 20}
+    assert request(site, "POST", "kv/metadata/hand/made", about)[0] == 204
+    for number in range(12):  # more than a mount keeps by default
         write(site, "hand/made", {"value": f"by-hand-{number}", "user": "ann"})
-    assert request(site, "POST", "kv/metadata/hand/made", {"custom_metadata": {"owner": "platform"}})[0] == 204
     site.write("desired-state/policies.yaml", "kind: vault.policy\nname: second\nspec: {rules: [{path: x/*, capabilities: [list]}]}\n")
     site.commit()
     site.apply()
@@ -150,6 +151,7 @@ def test_a_lost_server_comes_back_and_what_no_longer_matches_is_rotated_anew(sit
     values = everything(site)
     fresh = values["partners/moved"][-1]
     assert fresh in partner.good(site)
+    assert len(values["hand/made"]) == 12
     assert values == {**lost.values, "partners/moved": [*lost.values["partners/moved"], fresh]}
     assert fresh not in lost.values["partners/moved"]
     assert request(site, "GET", "kv/metadata/hand/made")[1]["data"]["custom_metadata"]["owner"] == "platform"
