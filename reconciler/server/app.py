@@ -9,7 +9,7 @@ More routes, such as pages for people, are handed in with their marks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from starlette.applications import Starlette
@@ -25,6 +25,7 @@ from ..edge.endpoints import Endpoint
 from ..edge.headers import HeadersMiddleware
 from ..edge.hosts import HostsMiddleware
 from ..edge.identity import IdentityMiddleware, Proof
+from ..edge.layers import Layer, entrance
 from ..edge.limits import MICROSECONDS, Ban, Counters, Limit, split
 from ..edge.network import NetworkMiddleware, network_rules
 from ..edge.network_spec import NetworkSpec
@@ -116,22 +117,21 @@ def composed(declared: Declared, means: Means) -> App:
     return HeadersMiddleware(means.for_browsers(classified))
 
 
-class LockdownMiddleware:
+class LockdownMiddleware(Layer):
     """ASGI middleware. While the server is locked down, it takes no webhook: 503, since senders may come again later."""
 
     def __init__(self, app: App, paths: Mapping[str, object], closed: Callable[[], str], *, observe: Callable[[Blocked], None]) -> None:
-        self._app = app
+        self._app = entrance(app)
         self._paths = frozenset(paths)
         self._closed = closed
         self._observe = observe
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def enter(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and scope["path"] in self._paths and (why := self._closed()):
             peer = scope.get(PEER)
             self._observe(Blocked("lockdown", 503, why, peer.ip if peer else None))
-            await refuse(scope, send, 503, ((b"retry-after", b"60"),))
-            return
-        await self._app(scope, receive, send)
+            return refuse(scope, send, 503, ((b"retry-after", b"60"),))
+        return self._app(scope, receive, send)
 
 
 def tightened(declared: Declared) -> Declared:
