@@ -12,9 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.compliance.assess import assess
-from reconciler.compliance.checks import OFFLINE
 from reconciler.compliance.evidence import Evidence, Part
-from reconciler.compliance.frameworks import FRAMEWORKS
 from reconciler.compliance.result import Report
 from reconciler.compliance.seen import Drift, Known
 from reconciler.core.errors import ReconcilerError
@@ -54,8 +52,6 @@ from .session import now
 
 if TYPE_CHECKING:
     from reconciler.backends.vault.client import VaultClient
-    from reconciler.desired.load import Desired
-    from reconciler.desired.tree import Tree
     from reconciler.settings import Settings
 
 T = TypeVar("T")
@@ -64,11 +60,6 @@ T = TypeVar("T")
 def report(settings: Settings, devices: Sequence[str] = ()) -> Report:
     """What every check says of an environment, as HEAD declares it."""
     return assess(gather(settings, devices))
-
-
-def offline_report(tree: Tree, desired: Desired) -> Report:
-    """What a desired state alone shows. Nothing is asked, and nothing of this machine counts."""
-    return assess(offline_evidence(tree, desired, now(), {}), OFFLINE)
 
 
 def gather(settings: Settings, devices: Sequence[str] = ()) -> Evidence:
@@ -145,4 +136,4 @@ def _compared(settings: Settings, unreached: tuple[str, ...]) -> tuple[Part[Drif
         return Part((), (first_line(error),)), Part((), (first_line(error),))
 
 
-__all__ = ["FRAMEWORKS", "gather", "offline_evidence", "offline_report", "report"]
+__all__ = ["gather", "report"]

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from reconciler.backends.vault.connection import connection_from
+from reconciler.compliance.assess import assess
+from reconciler.compliance.checks import OFFLINE
 from reconciler.compliance.evidence import Declared, Endpoint, Evidence, Lift, Retained, Sealed
-from reconciler.compliance.result import Excepted
+from reconciler.compliance.result import Excepted, Report
 from reconciler.core.address import Address, Place
 from reconciler.core.errors import BackendError
 from reconciler.core.keeping import RetentionSpec
@@ -18,6 +20,7 @@ from reconciler.core.resource import Origin, Resource
 from reconciler.core.stores import Stores
 
 from .rotation import overridden
+from .session import now
 
 if TYPE_CHECKING:
     from reconciler.desired.documents import Exempt
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
 _LETTER_BITS = math.log2(len(string.ascii_letters + string.digits))  # of what is generated
 _MADE_OF_LETTERS = frozenset({"api_key", "webhook_secret", "password", "database", "external"})
 _FORGES = {"github": "https://api.github.com", "gitlab": "https://gitlab.com"}
+
+
+def offline_report(tree: Tree, desired: Desired) -> Report:
+    """What a desired state alone shows. Nothing is asked, and nothing of this machine counts."""
+    return assess(offline_evidence(tree, desired, now(), {}), OFFLINE)
 
 
 def offline_evidence(tree: Tree, desired: Desired, at: datetime.datetime, environ: Mapping[str, str]) -> Evidence:
@@ -136,4 +144,4 @@ def _retained(desired: Desired) -> Retained:
     return Retained(str(document.address), document.origin, document.spec.audit_log, document.spec.secret_versions)
 
 
-__all__ = ["offline_evidence", "uses_aws", "uses_vault"]
+__all__ = ["offline_evidence", "offline_report", "uses_aws", "uses_vault"]

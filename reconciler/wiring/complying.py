@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 def compliance_of(settings: Settings, framework: str | None, devices: Sequence[str]) -> tuple[Report, Mapping[str, Sequence[Control]]]:
     """What every check found, and the frameworks to show: the one that is asked for, those that are declared, or all."""
+    from reconciler.compliance.frameworks import FRAMEWORKS
     from reconciler.report.compliance import covering
 
-    from .compliance import FRAMEWORKS, report
+    from .compliance import report
 
     found = report(settings, devices)
     if framework:
@@ -35,7 +36,7 @@ def checked_offline(tree: Tree, desired: Desired) -> Callable[[], Report]:
     slim = Tree(dict.fromkeys(tree.environments().values(), b""), tree.commit)
 
     def check() -> Report:
-        from .compliance import offline_report
+        from .compliance_desired import offline_report
 
         return offline_report(slim, desired)
 

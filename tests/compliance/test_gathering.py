@@ -20,7 +20,8 @@ from reconciler.dev.process import ask
 from reconciler.dev.servers import Server
 from reconciler.kinds import KINDS
 from reconciler.settings import Settings
-from reconciler.wiring.compliance import gather, offline_report, report
+from reconciler.wiring.compliance import gather, report
+from reconciler.wiring.compliance_desired import offline_report
 from tests.backends.vault_tls import sealed_tls_server
 from tests.backup.conftest import make_keys
 from tests.cli.site import Site, site_in
