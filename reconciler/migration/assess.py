@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from ..core.errors import ReconcilerError
 from ..secrets.rollout import FOLDER, KEY
-from .follow import Crossing, recognised
+from .crossing import Crossing
+from .recognise import recognised
 from .sides import Seen
 
 _IDLE = "IDLE"

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from ..core.errors import ReconcilerError
 from ..secrets.rollout import FOLDER
-from .follow import Crossing, after, foreign
+from .crossing import Crossing
 from .pairs import HIDDEN, SPARE, Kept, Pair
+from .recognise import after, foreign
 from .sides import Seen
 
 

@@ -15,8 +15,10 @@ from ..secrets.rollout import FOLDER
 from .assess import Assessed, assess
 from .compare import Compared, compare
 from .course import each
-from .follow import Crossing, Gate, after, ever_open, follow
+from .crossing import Crossing, Gate, ever_open
+from .follow import follow
 from .pairs import Pairs
+from .recognise import after
 from .record import Phase, Record, read_record, write_record
 from .sides import Side
 

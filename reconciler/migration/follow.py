@@ -1,84 +1,23 @@
 """Brings one secret of the follower up to what the leader has. Done twice, or by two at once, it does nothing the second time.
 
 Versions are copied oldest first, each with the follower's check-and-set. A version there that nobody noted is taken for what
-a process that was killed has copied where it is equal to the next one; else somebody else wrote there, and it is an error:
-nothing of others is ever written over.
+a process that was killed has copied where it is equal to the next one, or to one that was copied; else somebody else wrote
+there, and it is an error: nothing of others is ever written over.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
-import secrets
-from collections.abc import Callable, Container, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Mapping
 from functools import partial
 
-from ..audit.journal import RunRecorder
-from ..core.errors import BackendError, Conflict, ReconcilerError, Unavailable
+from ..core.errors import Conflict
 from ..secrets.rollout import FOLDER
-from .pairs import HIDDEN, SPARE, Kept, Pair, Pairs
-from .sides import Seen, Side, Slot
+from .crossing import Crossing, told
+from .pairs import HIDDEN, SPARE, Kept, Pair
+from .recognise import recognised
+from .sides import Seen, Slot
 
 ATTEMPTS = 8  # while others write the same secret
-_AWS_OWN = "aws:"
-_MAKING = ("migrate.copy", "migrate.delete")
-
-
-class Foreign(BackendError):
-    """The follower has what did not come from the leader."""
-
-
-Gate = Callable[[float], None]
-"""Lets a request of so many seconds begin, or raises LeaseLost."""
-
-
-def ever_open(_timeout: float) -> None:
-    """Of writers: each of their writes has check-and-set."""
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """A leader, a follower, what is noted of both, and who is told. `keep`: so many of the newest versions; 0: all."""
-
-    leader: Side
-    follower: Side
-    pairs: Pairs
-    recorder: RunRecorder
-    learn: Callable[[str], object]
-    """Is told every value, so that none gets into the audit log."""
-    keep: int = 0
-    strict: bool = False
-    """The follower may have versions of its own, of any value: only what comes next is recognised."""
-    gate: Gate = ever_open
-    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
-    """Of the fingerprints: they are compared within one process only."""
-
-    def value(self, side: Side, path: str, version: str = "") -> dict[str, str] | None:
-        held = side.store.get(path, version)
-        if held is None:
-            return None
-        for text in held.value.values():
-            self.learn(text)
-        return dict(held.value)
-
-    def fingerprint(self, value: Mapping[str, str] | None) -> str:
-        """A keyed HMAC; empty for no value."""
-        if value is None:
-            return ""
-        return hmac.new(self.key, json.dumps(value, sort_keys=True).encode(), hashlib.sha256).hexdigest()[:16]
-
-    def lacking(self, path: str, there: Mapping[str, str]) -> dict[str, str]:
-        """The leader's metadata that the follower's lacks. What is only in the follower's stays."""
-        wanted = self.leader.store.metadata(path)
-        return {key: text for key, text in wanted.items() if not key.startswith(_AWS_OWN) and there.get(key) != text}
-
-    def same(self, path: str, leader: str, follower: str) -> bool:
-        """Whether a version of the one is a version of the other."""
-        mine = self.fingerprint(self.value(self.leader, path, leader))
-        return bool(mine) and mine == self.fingerprint(self.value(self.follower, path, follower))
 
 
 def follow(crossing: Crossing, path: str) -> int:
@@ -200,8 +139,7 @@ class _Once:
         return kept
 
     def _append(self, value: Mapping[str, str], ours: Seen, version: str) -> str:
-        fp = self._crossing.fingerprint(value)
-        made = self._told("migrate.copy", version, lambda: self._follower.append(self._path, value, ours), fp)
+        made = self._told("migrate.copy", version, lambda: self._follower.append(self._path, value, ours))
         self._made[made] = version
         return made
 
@@ -210,64 +148,6 @@ class _Once:
         if lacking and self._follower.look(self._path).slots:
             self._told("migrate.annotate", "", lambda: self._follower.store.annotate(self._path, lacking))
 
-    def _told(self, action: str, version: str, write: Callable[[], str | None], fp: str = "") -> str:
+    def _told(self, action: str, version: str, write: Callable[[], str | None]) -> str:
         self.changed = True
-        return told(self._crossing, action, self._path, version, write, fp)
-
-
-def told(crossing: Crossing, action: str, path: str, version: str, write: Callable[[], str | None], fp: str = "") -> str:
-    """Do one thing to the follower, and tell the audit log before and after."""
-    crossing.gate(1.0)
-    recorder, name = crossing.recorder, crossing.follower.store.name
-    # Who holds the log against the stores expects a version where a store is named.
-    where = {"store": name} if action in _MAKING else {"code": name}
-    intent = recorder.intent(action, path, ver_from=version, fp=fp, **where)
-    try:
-        made = write() or ""
-    except Unavailable:
-        recorder.outcome(intent, "unknown")
-        raise
-    except ReconcilerError:
-        recorder.outcome(intent, "failed")
-        raise
-    recorder.outcome(intent, "applied", **({"ver_to": made} if made else {}))
-    return made
-
-
-def recognised(crossing: Crossing, path: str, kept: Kept, theirs: Seen, ours: Seen) -> tuple[Kept, Sequence[Slot]]:
-    """Note what was copied without being noted. Returns the versions that are still to be copied. Raises Foreign."""
-    todo = after(kept, theirs, crossing.keep)
-    for slot in (slot for slot in ours.readable if slot.id not in kept.followers):
-        if todo and crossing.same(path, todo[0].id, slot.id):
-            leader, todo = todo[0].id, todo[1:]
-        else:
-            leader = _copied_again(crossing, path, kept, theirs, slot)
-        kept = kept._replace(pairs=(*kept.pairs, Pair(leader, slot.id)))
-    return kept, todo
-
-
-def _copied_again(crossing: Crossing, path: str, kept: Kept, theirs: Seen, slot: Slot) -> str:
-    """The version that was copied a second time: after a delete, or since two did it at once. Raises Foreign."""
-    noted = [one.id for one in theirs.readable if one.id in kept.leaders and not crossing.strict]
-    found = next((one for one in noted if crossing.same(path, one, slot.id)), "")
-    if not found:
-        raise Foreign(foreign(crossing, path, slot.id), path=path)
-    return found
-
-
-def foreign(crossing: Crossing, path: str, version: str) -> str:
-    ours, theirs = crossing.follower.store.name, crossing.leader.store.name
-    return (
-        f"{path}: version {version} in {ours} did not come from {theirs}, and nothing is written over it "
-        f"(see who wrote it: `reconcile audit search --resource '{path}'`; then delete it in {ours} for good, or leave it out with --match)"
-    )
-
-
-def after(kept: Kept, theirs: Seen, keep: int) -> list[Slot]:
-    """The leader's versions that are not noted, from the newest noted one on: what is older was left out, or was unreadable."""
-    slots, noted = list(theirs.slots), kept.leaders
-    last = max((at for at, slot in enumerate(slots) if slot.id in noted), default=-1)
-    with suppress(StopIteration):
-        if last < 0 and kept.first and keep:
-            last = next(at for at, slot in enumerate(slots) if slot.id == kept.first) - 1
-    return [slot for slot in slots[last + 1 :] if slot.readable]
+        return told(self._crossing, action, self._path, version, write)

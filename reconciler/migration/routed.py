@@ -10,7 +10,8 @@ from typing import NamedTuple
 from ..core.errors import ReconcilerError, Refused
 from ..secrets.dual import PartlyWritten
 from ..secrets.store import Held, SecretStore, Version
-from .follow import Crossing, follow, told
+from .crossing import Crossing, told
+from .follow import follow
 from .record import Record
 
 

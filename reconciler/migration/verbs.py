@@ -14,8 +14,8 @@ from ..core.errors import Invalid, Missing, Problem, Refused
 from ..secrets.rollout import FOLDER
 from .assess import Assessed, assess
 from .compare import Compared
+from .crossing import Crossing
 from .desk import STARTED, Copied, Desk, covered, probed
-from .follow import Crossing
 from .pairs import Pairs
 from .record import Record, read_record, write_record
 

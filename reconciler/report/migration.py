@@ -69,7 +69,7 @@ def status_text(found: Mapping[str, Any]) -> str:
     paths = "" if found["match"] == "*" else f" of {found['match']}"
     lines = [f"{found['from']} to {found['to']}{paths}: {found['phase']}, begun {found['since']} by {found['by']}."]
     if found["phase"] not in ("aborted", "none"):
-        lag = "written to it since" if found["phase"] == "cutover" else "not copied yet"
+        lag = f"written to {found['from']} since" if found["phase"] == "cutover" else "not copied yet"
         lines.append(f"{_count(found['secrets'], 'secret')}, {_count(found['behind'], 'version')} {lag}.")
         lines += [f"could not be read: {line}" for line in first_few(found["unread"])]
     lines.append(_next(found))
