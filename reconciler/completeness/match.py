@@ -85,8 +85,9 @@ def settle(subject: Subject, versions: Sequence[Version], claims: Sequence[Claim
         if not said:
             left.append(version)
         else:
-            account.findings.extend(_judged(subject, version, said, claims))
-            account.matched += 1
+            flaws = list(_judged(subject, version, said, claims))
+            account.findings += flaws
+            account.matched += not flaws
     vague = [one for one in claims if not _is_named(one)]
     spans = _spans(versions, {one.version for one in claims if _is_named(one)}, frame.begin)
     # Those of which nobody knows any more when they were made come last: of what is left over.
