@@ -79,6 +79,7 @@ class MemoryCounters:
             return table
         table = _new(rule)
         self._tables[rule.name] = table
+        self._banned = None  # it may be of this name
         for one in self._tables.values():
             one.resize(self._memory // len(self._tables))
         return table

@@ -120,9 +120,12 @@ class RedisCounters:
             if error.code != "NOSCRIPT":
                 raise
             answer = await self._line.ask(b"*%d\r\n%b%b" % (length, _WHOLE, words))
-        if not isinstance(answer, bytes):
+        try:
+            numbers = [*map(int, answer.split())] if isinstance(answer, bytes) else []
+        except ValueError:
+            numbers = []
+        if len(numbers) != 1 + 4 * count:
             raise Unavailable("Redis answers with something else than verdicts")
-        numbers = [*map(int, answer.split())]
         if announces:
             self._announced, self.replicas = self._ticks(), max(numbers[0], 1)
         return [verdict_of(Verdict, (numbers[at] == 1, *numbers[at + 1 : at + 4])) for at in range(1, len(numbers), 4)]

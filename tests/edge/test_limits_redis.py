@@ -322,7 +322,16 @@ def test_server_that_comes_back_is_asked_again_after_a_pause(tmp_path: Path, cap
 
 @pytest.mark.parametrize(
     "says",
-    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$99999999999\r\n", b"$abc\r\n", b"*1\r\n:1\r\n", b":1\r\n:2\r\n:3\r\n", b"x" * (1 << 21)],
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"$99999999999\r\n",
+        b"$abc\r\n",
+        b"*1\r\n:1\r\n",
+        b":1\r\n:2\r\n:3\r\n",
+        b"$3\r\n1 1\r\n",
+        b"$2\r\nOK\r\n",
+        b"x" * (1 << 21),
+    ],
 )
 def test_server_that_speaks_something_else_is_away(says: bytes) -> None:
     def serve(server: socket.socket) -> None:
