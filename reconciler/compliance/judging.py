@@ -21,13 +21,16 @@ def flaw(address: str, message: str, origin: Origin | None = None, remedy: str =
 def judged(
     seen: Iterable[Any], flaws: Iterable[Finding], *parts: Part[Any], population: int | None = None, nothing: str = ""
 ) -> Assessment:
-    """Put an assessment together. `seen`: one entry for each thing that was looked at. `nothing`: what it means that there is none."""
+    """Put an assessment together. `seen`: one entry for each thing that was looked at. `nothing`: what it means that there is none.
+
+    What git and the servers both show is one flaw.
+    """
     looked = list(seen)
     count = len(looked) if population is None else population
     unread = dict.fromkeys(reason for part in parts for reason in part.unread)
     if not count and not unread and nothing:
         unread[nothing] = None
-    return Assessment(count, tuple(flaws), "; ".join(unread), looked)
+    return Assessment(count, tuple(dict.fromkeys(flaws)), "; ".join(unread), looked)
 
 
 def of_kind(evidence: Evidence, *kinds: str) -> Iterator[Resource[Any]]:

@@ -55,6 +55,7 @@ SECRET = Declared("secret/api_keys/claude", ORIGIN, "api_keys/claude", "api_key"
 STANDING = Standing("api_keys/claude", "vault", "api_key", "IDLE", last_rotated=int((NOW - 3 * DAY).timestamp()), scheduled=True)
 POLICY = resource("vault.policy/readers", rules=[{"path": "genesis/data/shared/*", "capabilities": ["read"]}])
 ROLE = resource("vault.approle_role/approle/ci", token_policies=["readers"], token_ttl=3600, token_max_ttl=7200)
+ENDLESS = ROLE[1].spec.model_copy(update={"token_max_ttl": 0})
 KEY = resource("vault.transit_key/transit/orders", auto_rotate_period="30d")
 BY_HAND = resource("vault.policy/by-hand", rules=[{"path": "+/*", "capabilities": ["list"]}])
 PKI = resource("vault.pki_role/pki/web", key_type="ec", key_bits=256, max_ttl="30d")
@@ -249,6 +250,14 @@ CASES = (
         "tokens that live too long",
         with_resource("vault.approle_role/approle/old", token_max_ttl="30d"),
         "vault.approle_role/approle/old",
+        ELSEWHERE,
+    ),
+    Case("C11", "a role that was changed past git", replace(GOOD, access=Part(((ROLE[0], ENDLESS),))), str(ROLE[0]), ELSEWHERE),
+    Case(
+        "C25",
+        "a declared key that was made deletable past git",
+        replace(GOOD, keys=Part((GOOD.keys.found[0]._replace(deletable=True),))),
+        "vault.transit_key/transit/orders",
         ELSEWHERE,
     ),
     Case(

@@ -23,7 +23,7 @@ def _assess(evidence: Evidence) -> Assessment:
     desired = {address: one.spec for address, one in evidence.resources.items()}
     # What git says and what the servers say: of an address that both know, the living one counts as well.
     states = [desired, dict(evidence.access.found)]
-    flaws = {one: None for state in states for one in _flaws(state, evidence)}
+    flaws = [one for state in states for one in _flaws(state, evidence)]
     said = [(str(address), _rules(address, spec)) for state in states for address, spec in state.items() if _counts(address)]
     return judged([*said, *((one.address, one.message) for one in flaws)], flaws, evidence.access, population=len(said))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from reconciler.access.holders import ROLES, TOKEN_ROLE
@@ -18,14 +18,15 @@ _KINDS = frozenset((*ROLES, TOKEN_ROLE))
 
 def _assess(evidence: Evidence) -> Assessment:
     roles = _roles(evidence)
-    seen = [(str(address), _longest(address, spec)) for address, spec in roles.items()]
+    seen = [(str(address), _longest(address, spec)) for address, spec in roles]
     return judged(seen, _flaws(evidence, roles), evidence.access, nothing="there is no role to log in by")
 
 
-def _roles(evidence: Evidence) -> Mapping[Address, Any]:
-    """Those that are declared, and those that only the servers know."""
-    live = {address: spec for address, spec in evidence.access.found if address.kind in _KINDS}
-    return {**live, **{address: one.spec for address, one in evidence.resources.items() if address.kind in _KINDS}}
+def _roles(evidence: Evidence) -> list[tuple[Address, Any]]:
+    """As they are declared, and as they live: a role that was changed past git counts as well."""
+    declared = {address: one.spec for address, one in evidence.resources.items() if address.kind in _KINDS}
+    live = [(address, spec) for address, spec in evidence.access.found if address.kind in _KINDS and declared.get(address) != spec]
+    return [*declared.items(), *live]
 
 
 def _longest(address: Address, spec: Any) -> int:
@@ -40,9 +41,9 @@ def _longest(address: Address, spec: Any) -> int:
     return int(min([*limits, spec.token_ttl] if batch else limits, default=0))
 
 
-def _flaws(evidence: Evidence, roles: Mapping[Address, Any]) -> Iterator[Finding]:
+def _flaws(evidence: Evidence, roles: list[tuple[Address, Any]]) -> Iterator[Finding]:
     most = evidence.thresholds.token_ttl
-    for address, spec in roles.items():
+    for address, spec in roles:
         declared = evidence.resources.get(address)
         origin = declared.origin if declared else None
         longest = _longest(address, spec)

@@ -10,10 +10,10 @@ from reconciler.core.values import show_duration
 from ..evidence import Evidence
 from ..judging import flaw, judged, of_kind
 from ..result import Assessment, Check, Finding, Severity
-from ..seen import LiveKey
 
 _TRANSIT, _KMS = "vault.transit_key", "aws.kms_key"
 _DAY = 86400
+_ANOTHER = "make another one: this cannot be taken back"
 
 
 def _assess(evidence: Evidence) -> Assessment:
@@ -34,7 +34,7 @@ def _declared(evidence: Evidence) -> Iterator[Finding]:
         spec, name = key.spec, str(key.address)
         if spec.exportable or spec.allow_plaintext_backup:
             field = "exportable" if spec.exportable else "allow_plaintext_backup"
-            yield flaw(name, f"may leave the server (`{field}`)", key.origin, "make another one: this cannot be taken back")
+            yield flaw(name, f"may leave the server (`{field}`)", key.origin, _ANOTHER)
         if spec.deletion_allowed:
             yield flaw(name, "may be deleted at any time (`deletion_allowed`)", key.origin, "set deletion_allowed: false")
         if not spec.auto_rotate_period and name not in ours:
@@ -68,15 +68,10 @@ def _live(evidence: Evidence) -> Iterator[Finding]:
         elif evidence.at - one.made.get(one.oldest, newest) > 2 * most:
             remedy = "encrypt anew (rewrap), then raise min_decryption_version"
             yield flaw(one.address, f"still decrypts with version {one.oldest}, of {one.made[one.oldest]:%Y-%m-%d}", origin, remedy)
-        if one.address not in declared:
-            yield from _undeclared(one)
-
-
-def _undeclared(one: LiveKey) -> Iterator[Finding]:
-    if one.exportable:
-        yield flaw(one.address, "may leave the server (`exportable`)", None, "make another one: this cannot be taken back")
-    if one.deletable:
-        yield flaw(one.address, "may be deleted at any time (`deletion_allowed`)", None, "set deletion_allowed: false")
+        if one.exportable:
+            yield flaw(one.address, "may leave the server (`exportable`)", origin, _ANOTHER)
+        if one.deletable:
+            yield flaw(one.address, "may be deleted at any time (`deletion_allowed`)", origin, "set deletion_allowed: false")
 
 
 C25 = Check(
