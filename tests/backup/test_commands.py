@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.cli.site import Ran, Site
+from tests.backup.made import made, recorded, refusal
+from tests.cli.site import Site
 from tests.rotation.kv import write
 from tests.rotation.test_commands import HOOK, declare, value
 
 CANARY = "canary-that-must-not-show"
-
-
-def made(site: Site, *arguments: str) -> Any:
-    ran = site.run("backup", "-o", "json", *arguments)
-    assert ran.code == 0, ran.err
-    return ran.json
 
 
 @pytest.fixture
@@ -71,17 +65,6 @@ def test_the_declared_identity_opens_what_it_is_declared_for(lived_in: Site, key
     assert ran.code == 0, ran.err
     assert ran.json["decrypted"] is True
     assert "it was not decrypted, since no identity is at hand" in lived_in.run("backup").out, "it is for another machine"
-
-
-def recorded(site: Site, action: str) -> list[tuple[str, str]]:
-    """What the audit log says was done, and what became of it; without the beginnings of segments."""
-    rows = site.run("audit", "search", "--action", action, "-o", "json").json
-    return [(row["resource"], row["outcome"]) for row in rows if row["type"] != "segment"]
-
-
-def refusal(ran: Ran, code: int) -> str:
-    assert (ran.code, ran.out) == (code, "")
-    return ran.err
 
 
 def test_what_is_not_a_backup_of_ours_is_refused(lived_in: Site, keys: tuple[Path, Path], tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from reconciler.backends.vault.client import VaultClient
 from reconciler.dev.process import ask, binary
 from reconciler.dev.servers import Server, start_bao_raft
 from tests.backup.conftest import make_keys
-from tests.backup.test_commands import made, refusal
-from tests.backup.test_restore import phases
+from tests.backup.lost import phases
+from tests.backup.made import made, refusal
 from tests.cli.site import Ran, Site
 from tests.cli.test_two_logins import TwoLogins
 from tests.rotation.kv import read, write
@@ -56,6 +56,28 @@ def test_a_password_that_the_database_no_longer_takes_is_rotated_anew(
     assert value(site) != then
     assert phases(site) == {"db/orders": "IDLE"}
     assert site.run("rotate", "--secret-path", "db/orders").code == 0, "its fences are newer than what the database has seen"
+    assert login(value(site))
+
+
+@pytest.mark.parametrize("passes", [2, 6])
+def test_a_rotation_that_was_under_way_comes_to_its_end_though_the_database_went_on(
+    site: Site, keys: tuple[Path, Path], database: str, bao: Server, passes: int
+) -> None:
+    new_database(site, database)
+    declare(site, document())
+    site.apply()
+    for _ in range(passes):
+        assert site.run("rotate", "--secret-path", "db/orders", "--once").code == 0
+    backup = made(site)
+    assert phases(site)["db/orders"] != "IDLE"
+    for _ in range(2):  # to its end, and another one: what the backup has is not good any more, or not for long
+        assert site.run("rotate", "--secret-path", "db/orders").code == 0
+    lose(site, bao)
+    ran = restore(site, backup["file"], keys[0])
+    assert ran.code == 0, ran.out + ran.err
+    ran = site.run("rotate", "--all")
+    assert ran.code == 0, ran.out + ran.err
+    assert phases(site) == {"db/orders": "IDLE"}
     assert login(value(site))
 
 
