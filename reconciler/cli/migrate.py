@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.settings import Settings
+
+if TYPE_CHECKING:
+    from reconciler.cli.output import ProgressBar
+
+    Verb = Callable[[Settings, Callable[[str], bool], ProgressBar], dict[str, Any] | None]
 
 output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 source = click.option("--from", "source", required=True, metavar="STORE", help="vault, aws or files: where the secrets are.")
@@ -136,7 +142,7 @@ def abort(settings: Settings, yes: bool, output: str) -> None:
     _ask(settings, aborted, yes, output)
 
 
-def _ask(settings: Settings, verb: Any, yes: bool, output: str) -> None:
+def _ask(settings: Settings, verb: Verb, yes: bool, output: str) -> None:
     from reconciler.cli.plans import progress
     from reconciler.cli.running import ask_or_yes
     from reconciler.report.migration import copied_text

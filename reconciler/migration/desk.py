@@ -27,6 +27,12 @@ SETTLING_SECONDS = 1.0  # far more than a writer takes from its write to the end
 Progress = Callable[[str, int, int], None]
 
 
+class CutOff(ReconcilerError):
+    """Somebody stopped it. What was done stays done."""
+
+    exit_code = 5
+
+
 class Copied(NamedTuple):
     """One secret: how many versions were copied, and why not all."""
 
@@ -73,6 +79,7 @@ class Desk:
 
     def switch(self, record: Record, phase: Phase, action: str) -> Record:
         """Change the phase, told to the audit log. Every machine sees it from its next command on."""
+        self.gate(1.0)
         intent = self.recorder.intent(action, f"{record.source} to {record.destination}: {record.match}")
         try:
             made = write_record(self.shelf, read_record(self.shelf) if action == STARTED else record, record._replace(phase=phase))
@@ -87,7 +94,10 @@ class Desk:
 
     def copy(self, crossing: Crossing, paths: Sequence[str]) -> Sequence[Copied]:
         """Bring secrets up to date. After a store went down, the rest is left for the next time."""
-        return each(lambda path: _copied(crossing, path), paths, self._tell("copying"), stop=lambda one: one.down)
+        try:
+            return each(lambda path: _copied(crossing, path), paths, self._tell("copying"), stop=lambda one: one.down)
+        except KeyboardInterrupt:
+            raise CutOff("it was stopped; what was copied is noted, and the same command goes on from there") from None
 
     def compare(self, crossing: Crossing, paths: Sequence[str], *, ahead: bool = False) -> Sequence[Compared]:
         """Hold secrets against each other. What differs is looked at twice: a writer may have been about to copy it."""

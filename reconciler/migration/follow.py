@@ -18,6 +18,7 @@ from .recognise import recognised
 from .sides import Seen, Slot
 
 ATTEMPTS = 8  # while others write the same secret
+NOTED = 200  # pairs of a secret, before those are forgotten whose copy has made room: an entry of the ledger has its limits
 
 
 def follow(crossing: Crossing, path: str) -> int:
@@ -72,7 +73,7 @@ class _Once:
         kept, ours = self._newest(kept, theirs, ours)
         kept = self._gone(kept, theirs, ours)
         if kept.pairs != noted.pairs or kept.first != noted.first:
-            kept = crossing.pairs.write(path, kept)
+            kept = crossing.pairs.write(path, _pruned(kept, ours))
         self._metadata()
         self._tidied(kept, theirs, ours)
 
@@ -151,3 +152,10 @@ class _Once:
     def _told(self, action: str, version: str, write: Callable[[], str | None]) -> str:
         self.changed = True
         return told(self._crossing, action, self._path, version, write)
+
+
+def _pruned(kept: Kept, ours: Seen) -> Kept:
+    there = {slot.id for slot in ours.slots}
+    if len(kept.pairs) <= NOTED or not there:
+        return kept
+    return kept._replace(pairs=tuple(pair for pair in kept.pairs[:-NOTED] if pair.follower in there) + kept.pairs[-NOTED:])

@@ -108,10 +108,10 @@ def cutover(desk: Desk, agreed: Callable[[Record, int], bool]) -> Done | None:
             raise Unmovable(problems)
     crossing = desk.crossing(record)
     done = Done(record, desk.copy(crossing, covered(crossing.leader, record)))
-    if done.failed:
-        return done
-    _note_beside(desk, record)
-    return done._replace(record=desk.switch(record, "cutover", "migrate.cutover"))
+    if not done.failed:
+        _note_beside(desk, record)
+    # What could not be copied must not keep everybody from writing until somebody looks.
+    return done._replace(record=desk.switch(record, "dual" if done.failed else "cutover", "migrate.cutover"))
 
 
 def _under_way(desk: Desk, record: Record, paths: Iterable[str]) -> list[Problem]:
@@ -157,7 +157,7 @@ def abort(desk: Desk, agreed: Callable[[Record, int], bool]) -> Done | None:
         record = desk.switch(record, "returning", "migrate.abort")
         paths = _back(desk, record)
     done = Done(record, desk.copy(crossing, paths))
-    return done if done.failed else done._replace(record=desk.switch(record, "aborted", "migrate.abort"))
+    return done._replace(record=desk.switch(record, "cutover" if done.failed else "aborted", "migrate.abort"))
 
 
 def _no_way_back(desk: Desk, record: Record, paths: Sequence[str]) -> list[Problem]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.audit.journal import RunRecorder
 from reconciler.audit.redaction import Masks
@@ -138,7 +138,7 @@ def side_of(settings: Settings, environment: Environment, clients: ClientPool, n
     from reconciler.secrets.file_store import FileStore
     from reconciler.secrets.kv_store import KvStore
 
-    store: Any = store_of(settings, environment, clients, name)
+    store = store_of(settings, environment, clients, name)
     place = getattr(environment.stores, name)
     match store, place:
         case KvStore(), declared.VaultPlace():

@@ -9,7 +9,6 @@ from reconciler.core.errors import Refused
 from reconciler.engine.world import Progress
 from reconciler.migration import verbs
 from reconciler.migration.compare import Compared
-from reconciler.migration.desk import Desk
 from reconciler.migration.record import Record
 from reconciler.settings import Settings
 
@@ -123,6 +122,3 @@ def _compared(one: Compared, turned: bool) -> dict[str, Any]:
     names: Sequence[str] = ("to", "from") if turned else ("from", "to")
     pairs = [{names[0]: pair.leader, names[1]: pair.follower} for pair in one.pairs]
     return {"path": one.path, "equal": one.equal, "wrong": list(one.wrong), "notes": list(one.notes), "versions": pairs}
-
-
-__all__ = ["Desk", "aborted", "assessment", "cut_over", "standing", "started", "verification"]

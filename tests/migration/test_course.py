@@ -10,9 +10,11 @@ import pytest
 
 from reconciler.core.errors import Refused, Unavailable
 from reconciler.migration import verbs
-from reconciler.migration.desk import Desk
+from reconciler.migration.desk import CutOff, Desk
+from reconciler.migration.follow import _pruned
+from reconciler.migration.pairs import Kept, Pair
 from reconciler.migration.record import Record, read_record
-from reconciler.migration.sides import FileSide
+from reconciler.migration.sides import FileSide, Seen, Slot
 from reconciler.secrets.dual import PartlyWritten
 from tests.migration.desks import WANTED, Stand, history
 from tests.migration.hooks import hooked
@@ -287,6 +289,53 @@ def test_a_store_that_goes_down_in_the_middle_stops_the_copy_and_the_next_goes_o
     fresh = Stand(stand.folder)
     assert verbs.start(fresh.desk, WANTED).failed == []
     assert all(not one.wrong for one in verbs.verified(fresh.desk, fresh.desk.record()))
+
+
+def test_a_failure_at_the_last_moment_lets_everybody_write_again(stand: Stand) -> None:
+    """A cutover or an abort that cannot be finished is not in force."""
+    begun(stand)
+
+    def spoil(name: str, value: str) -> Callable[[Record, int], bool]:
+        def agree(_record: Record, _secrets: int) -> bool:
+            stand.sides[name].store.put("db/orders", {"value": value})
+            return True
+
+        return agree
+
+    done = verbs.cutover(stand.desk, spoil("new", "of somebody else"))
+    assert done
+    assert ([one.path for one in done.failed], phase(stand)) == (["db/orders"], "dual")
+    stand.new.destroy("db/orders", "5")
+    assert verbs.start(stand.desk, WANTED).failed == []
+    assert verbs.cutover(stand.desk, yes)
+    done = verbs.abort(stand.desk, spoil("old", "past reconcile"))
+    assert done
+    assert ([one.path for one in done.failed], phase(stand)) == (["db/orders"], "cutover")
+
+
+def test_ctrl_c_leaves_what_was_copied_and_a_look_leaves_nothing(stand: Stand) -> None:
+    def stop(label: str, done: int, _total: int) -> None:
+        if label == stopped and done:
+            raise KeyboardInterrupt
+
+    desk = dataclasses.replace(filled(stand).desk, progress=stop)
+    stopped = "looking"
+    with pytest.raises(KeyboardInterrupt):
+        verbs.start(desk, WANTED)
+    assert phase(stand) == ""
+    stopped = "copying"
+    with pytest.raises(CutOff, match="the same command goes on from there") as caught:
+        verbs.start(desk, WANTED)
+    assert caught.value.exit_code == 5
+    assert verbs.start(stand.desk, WANTED).failed == []
+    assert history(stand.new, "db/orders") == VALUES
+
+
+def test_pairs_are_forgotten_when_the_copy_has_made_room(tmp_path: Path) -> None:
+    many = Kept(tuple(Pair(str(number), str(number)) for number in range(1, 1001)))
+    seen = Seen(tuple(Slot(str(number), True) for number in (5, 999, 1000)))
+    assert [pair.leader for pair in _pruned(many, seen).pairs] == ["5", *(str(number) for number in range(801, 1001))]
+    assert _pruned(many, Seen(recoverable=True)) == many
 
 
 def test_every_change_has_an_intent_and_an_outcome(stand: Stand) -> None:
