@@ -205,4 +205,5 @@ class Events:
     def slot(self, seconds: float) -> int:
         """The number of the present interval: the same on all replicas, so that a timer of many rings once."""
         with self._database.transaction() as run:
-            return int(run("SELECT EPOCH()")[0][0] // seconds)
+            # PostgreSQL's is a decimal, which has nothing to do with floats.
+            return int(float(run("SELECT EPOCH()")[0][0]) // seconds)

@@ -49,6 +49,10 @@ class Timers:
         """Ring once at once: much may have happened while nobody listened."""
         self._thread.start()
 
+    def alive(self) -> bool:
+        """Whether it still rings; else only a new start helps."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join()

@@ -183,7 +183,7 @@ class _Server:
             run=partial(_one_run, self._settings),
             may_see=people.may_see,
             shown=shown_by(people, self.managed.mounts, self._store),
-            alive=self.workers.alive,
+            alive=lambda: self.workers.alive() and self.timers.alive(),
         )
         shown = pages_of(self._settings, api, tokens, self.managed, self.refusals)
         asked: Sequence[Proof] = (tokens, *people.jwts(), shown.proof)

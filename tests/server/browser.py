@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -30,7 +31,11 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def violations(page: Page) -> list[str]:
+CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+"""What colours alone decide: all else is the same in both schemes."""
+
+
+def violations(page: Page, rules: dict[str, Any] = RULES) -> list[str]:
     """What axe-core finds, each with the element."""
-    found = Axe().run(page, options=RULES).response["violations"]
+    found = Axe().run(page, options=rules).response["violations"]
     return [f"{one['id']}: {node['html'][:200]} {node.get('failureSummary', '')}" for one in found for node in one["nodes"]]

@@ -202,7 +202,8 @@ def test_what_ended_long_ago_is_forgotten_and_nothing_that_is_open(events: Event
 
 
 def test_all_replicas_are_in_one_interval(events: Events) -> None:
-    assert events.slot(3600) in (int(time.time() // 3600), int((time.time() - 60) // 3600))
+    for seconds in (3600, 3600.0):
+        assert events.slot(seconds) in (int(time.time() // 3600), int((time.time() - 60) // 3600))
 
 
 def test_a_note_is_read_as_it_was_written_last(database: Database) -> None:

@@ -126,19 +126,15 @@ def test_drift_names_only_what_a_token_may_read(several: Deployment) -> None:
         assert ("vault.policy/p" in text, "vault.policy/q" in text, "1 more that your token may not read" in text) == (True, False, True)
 
 
-def test_metrics_which_name_every_secret_are_for_who_may_read_the_ledgers_state(deployed: Deployment) -> None:
-    tokens = [token_with(deployed, f"t{number}", rules) for number, rules in enumerate((MINE, HEAD, LEDGER))]
-    with deployed.serving() as server:
-        assert [server.ask("GET", "/metrics", one)[0] for one in tokens] == [403, 403, 200]
-
-
-def test_why_drift_cannot_be_told_is_for_who_may_read_the_ledgers_state(several: Deployment) -> None:
-    team, reader = token_with(several, "team", HEAD + MINE), token_with(several, "reader", LEDGER)
+def test_metrics_and_why_drift_cannot_be_told_are_for_who_may_read_the_ledgers_state(several: Deployment) -> None:
+    """Both may name what somebody may not read: the metrics every secret."""
+    nobody, team, reader = (token_with(several, name, rules) for name, rules in (("n", MINE), ("t", HEAD + MINE), ("r", LEDGER)))
     why = {"at": 1.0, "known": False, "why": "vault.policy/q may not be read"}
     with several.serving() as server:
         until(lambda: idle(server, several), "the first looks end")
         with closing(SqliteDatabase(several.clone / ".reconcile" / "serve.sqlite")) as database:
             Notes(database).write("drift", why)
+        assert [server.ask("GET", "/metrics", one)[0] for one in (nobody, team, reader)] == [403, 403, 200]
         for token, told in ((team, False), (reader, True)):
             assert ("vault.policy/q" in page(server, "/ui", token)[1]) is told
             assert (server.ask("GET", "/api/v1/drift", token)[1]["why"] is not None) is told

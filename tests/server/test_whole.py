@@ -1,4 +1,4 @@
-"""`reconcile serve` whole: GitLab, several servers on PostgreSQL and Redis, what nobody announced, health, hosts, lockdown."""
+"""`reconcile serve` whole: GitLab, several servers on PostgreSQL and Redis, what nobody announced, health, what is not answered, lockdown."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_two_servers_on_one_database_and_one_redis_apply_once_and_either_goes_on
     deployed.site.git("clone", "--quiet", str(deployed.origin), str(other.clone))
     with ExitStack() as stack:
         redis = stack.enter_context(start_redis(tmp_path))
-        shared = ("--database", new_postgres(), "--redis", redis.url)
+        shared = ("--database", new_postgres(), "--redis", redis.url, "--look-every", "2s")
         one, two = (stack.enter_context(each.serving(*shared)) for each in (deployed, other))
         until(lambda: idle(one, deployed), "the first looks end")
         deployed.site.write("desired-state/p.yaml", policy("second/*"))
@@ -89,16 +89,8 @@ def test_two_servers_on_one_database_and_one_redis_apply_once_and_either_goes_on
         one.process.kill()
         one.ends()
         deployed.site.write("desired-state/p.yaml", policy("third/*"))
-        assert send(two, "push", push_event(deployed.push()))[0] == 202
-        until(lambda: deployed.declared() == ["third/*"], "the other applies, though Redis is gone")
-
-
-def test_a_merge_that_nobody_announced_is_applied_when_the_branch_is_looked_at(deployed: Deployment) -> None:
-    with deployed.serving("--look-every", "1s") as server:
-        until(lambda: idle(server, deployed), "the first looks end")
-        deployed.site.write("desired-state/p.yaml", policy("second/*"))
         deployed.push()
-        until(lambda: deployed.declared() == ["second/*"], "applied")
+        until(lambda: deployed.declared() == ["third/*"], "the other applies what nobody announces, though Redis is gone")
 
 
 def states(checks: list[dict[str, Any]]) -> dict[str, str]:
@@ -136,7 +128,7 @@ def test_an_instance_that_goes_down_is_told_by_the_server_and_the_command_in_the
 HOSTS = "kind: network_rule\nname: default\nspec: {hosts: [reconciler.example.com]}\n"
 
 
-def test_declared_hosts_are_answered_no_others_and_websockets_are_not_opened(deployed: Deployment) -> None:
+def test_declared_hosts_are_answered_no_others_websockets_are_not_opened_and_half_a_request_is_closed(deployed: Deployment) -> None:
     deployed.site.write("desired-state/hosts.yaml", HOSTS)
     deployed.push()
     deployed.site.apply()
@@ -151,6 +143,11 @@ def test_declared_hosts_are_answered_no_others_and_websockets_are_not_opened(dep
             answer = Served(server.port).send("\r\n".join(lines).encode())
             assert b" 101 " not in answer.partition(b"\r\n")[0], path
             assert b"sec-websocket-accept" not in answer.lower(), path
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX: half")
+            assert connection.recv(1) == b""
+        counted = 'reconciler_blocked_total{by="protocol",status="408"} 1.0'
+        until(lambda: counted in server.ask("GET", "/metrics", token(deployed))[1], "half a request is closed and counted")
 
 
 def test_a_lockdown_is_seen_everywhere_holds_everywhere_and_tightens_what_anybody_may_ask(deployed: Deployment) -> None:
@@ -173,14 +170,3 @@ def test_a_lockdown_is_seen_everywhere_holds_everywhere_and_tightens_what_anybod
         # 600 a minute are a tenth of that now; an address that has proven itself may ask for more.
         stranger = Served(server.port, source="127.0.0.2")
         assert 429 in {stranger.ask("/openapi.json").status for _ in range(80)}
-
-
-def test_half_a_request_to_a_server_that_serves_is_closed_and_counted(deployed: Deployment) -> None:
-    with deployed.serving() as server:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
-            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX: half")
-            assert connection.recv(1) == b""
-        until(
-            lambda: 'reconciler_blocked_total{by="protocol",status="408"} 1.0' in server.ask("GET", "/metrics", token(deployed))[1],
-            "counted",
-        )
