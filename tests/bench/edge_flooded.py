@@ -52,7 +52,7 @@ class Flood(NamedTuple):
         """Requests at a rate, or as many as can be. The clients pause in between, for milliseconds by chance."""
         environ = {
             "FLOOD_KEYS": keys,
-            "FLOOD_PAUSE": str(round(CONNECTIONS / rate * 1000) if rate else 0),
+            "FLOOD_PAUSE": str(int(CONNECTIONS / rate * 1000) if rate else 0),
             "FLOOD_SEED": str(time.time_ns() % 10**9),
         }
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", f"-s{self.script}", f"http://127.0.0.1:{self.port}/v1/small"]
@@ -108,8 +108,8 @@ def flooded() -> Iterator[Row]:
             refused += missed
             rates.append(rate_of(others))
     known, new = p99(waits["known"]), p99(waits["new"])
-    yield Row("p99 of a good client, flood of new keys / as many requests of known keys", new / known, "x", 1.2)
-    yield Row(f"  flood: a second, for {each * TURNS} s each, of {most:,.0f} that can be served", sum(rates) / len(rates), "")
+    yield Row("p99 of a good client, wrk floods with new keys / with known ones", new / known, "x", 1.2)
+    yield Row(f"  requests a second for {each * TURNS} s each, where {most:,.0f} can be served", sum(rates) / len(rates), "")
     yield Row("  p99 with new keys", new, "ms")
     yield Row("  p99 with known keys", known, "ms")
     yield Row("  p99 without a flood", p99(idle), "ms")

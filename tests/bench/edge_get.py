@@ -6,7 +6,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 
 from slowapi import Limiter
 from slowapi.middleware import SlowAPIASGIMiddleware
@@ -22,10 +21,10 @@ from reconciler.edge.network import network_rules
 from reconciler.edge.network_spec import NetworkSpec
 
 from .results import Row
-from .servers import Question, running, serve, spent
+from .servers import Question, serve, side_by_side, spent
 
-ROUNDS = 25
-REQUESTS = 600  # a round
+ROUNDS = 15
+REQUESTS = 300  # a round
 CONNECTIONS = 20
 MUCH = 1_000_000  # a limit that is never reached
 OWN = "the edge in its own server"
@@ -87,7 +86,7 @@ def alone(app: App) -> float:
 
 def in_a_loop() -> Iterator[Row]:
     bare, guarded = starlette(), edge()
-    rounds = [(alone(bare), alone(guarded)) for _ in range(4 * ROUNDS + 1)][1:]
+    rounds = [(alone(bare), alone(guarded)) for _ in range(10 * ROUNDS + 1)][1:]
     least, behind = (min(column) for column in zip(*rounds, strict=True))  # other work on the machine can only add to it
     yield Row("GET: CPU that all of the edge adds, in a loop without a server", behind - least, "us", 5)
     yield Row("  CPU of bare Starlette in the same loop", least, "us")
@@ -95,14 +94,10 @@ def in_a_loop() -> Iterator[Row]:
 
 def gets() -> Iterator[Row]:
     asked = [Question("GET", "/v1/small")] * REQUESTS
-    with ExitStack() as stack:
-        servers = {
-            name: stack.enter_context(running(__spec__.name, name, CONNECTIONS)) for name in ("Starlette", "the edge", OWN, "slowapi")
-        }
-        rounds = [{name: server.cost(asked) for name, server in servers.items()} for _ in range(ROUNDS + 1)][1:]
+    rounds = side_by_side(__spec__.name, ("Starlette", "the edge", OWN, "slowapi"), lambda: asked, turns=ROUNDS, connections=CONNECTIONS)
     for name, goal in ((OWN, 90), ("the edge", 90), ("slowapi", None)):
         kept = statistics.median(one["Starlette"] / one[name] for one in rounds)
-        what = f"{'' if goal else '  '}GET: throughput kept of bare Starlette and uvicorn behind {name}"
+        what = f"{'' if goal else '  '}GET: throughput kept of bare Starlette behind {name}"
         yield Row(what, kept * 100, "%", goal, at_least=True)
         yield Row(f"  CPU of a GET that {name} adds", statistics.median(one[name] - one["Starlette"] for one in rounds), "us")
     yield Row("  CPU of a GET of bare Starlette and uvicorn", statistics.median(one["Starlette"] for one in rounds), "us")

@@ -110,7 +110,7 @@ def shared() -> Iterator[Row]:
             script = client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"]
         _, least = together(server.url, "bare", PROCESSES)
         yield Row("  p50 of a decision", median, "us", 60)
-        yield Row("  p50 over bare sockets: the server, the system and its two cores alone", least, "us")
+        yield Row("  p50 over bare sockets: what server and system take by themselves", least, "us")
         yield Row("  of the server for a script", script, "us")
     for who in ASKERS:
         with tempfile.TemporaryDirectory(prefix="reconcile-bench-") as folder, start_redis(Path(folder)) as server:

@@ -10,7 +10,6 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,12 +20,12 @@ from reconciler.edge import Endpoint, LocalReplayMemory, SignatureMiddleware, Ti
 from reconciler.edge.asgi import App, Message, Scope
 
 from .results import Row
-from .servers import Question, running, serve, spent
+from .servers import Question, serve, side_by_side, spent
 
 SECRET = b"It's a Secret to Everybody"
 SIZE = 20_000
-ROUNDS = 25
-REQUESTS = 300  # a round
+ROUNDS = 15
+REQUESTS = 100  # a round
 CONNECTIONS = 10
 NUMBERS = itertools.count(10**9)  # no two deliveries are the same
 ACCEPTED = b'{"status": "accepted"}'
@@ -94,13 +93,11 @@ def deliveries() -> list[Question]:
 
 
 def throughput() -> Iterator[Row]:
-    with ExitStack() as stack:
-        servers = {name: stack.enter_context(running(__spec__.name, name, CONNECTIONS)) for name in APPLICATIONS}
-        rounds = [{name: server.cost(deliveries(), 202) for name, server in servers.items()} for _ in range(ROUNDS + 1)][1:]
+    rounds = side_by_side(__spec__.name, tuple(APPLICATIONS), deliveries, turns=ROUNDS, connections=CONNECTIONS, status=202)
     for name, where in ((OWN, "the edge in its own server"), ("proven", "the edge")):
         kept = statistics.median(one["parsing"] / one[name] for one in rounds)
         unread = statistics.median(one["reading"] / one[name] for one in rounds)
-        yield Row(f"signed 20 KB POST: kept of Starlette that reads JSON behind {where}", kept * 100, "%", 70, at_least=True)
+        yield Row(f"signed 20 KB POST: kept of Starlette's JSON by {where}", kept * 100, "%", 70, at_least=True)
         yield Row("  of Starlette that never looks at the JSON", unread * 100, "%")
         yield Row("  CPU of a request", statistics.median(one[name] for one in rounds), "us")
     for name, what in (("parsing", "reads JSON"), ("reading", "never looks at the JSON")):

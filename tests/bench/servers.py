@@ -1,18 +1,20 @@
 """Servers that are measured side by side, each in a process of its own.
 
 Throughput kept is told by the CPU that a server spends on a request: it is what a full core would be divided by, and other work on the
-machine distorts it least. Servers take turns, and the median of the turns' ratios counts.
+machine distorts it least. Servers take turns, and the median of the turns' ratios counts. There are several of each: two processes of
+the same program can differ by a fifth, by where their memory happens to lie.
 """
 
 from __future__ import annotations
 
 import http.client
 import socket
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -20,6 +22,7 @@ from starlette.responses import Response
 
 from reconciler.edge.asgi import App
 
+INSTANCES = 4
 SILENCE_SECONDS = 600  # the clients of one server say nothing while another is measured
 
 
@@ -88,3 +91,18 @@ def running(module: str, name: str, connections: int = 1) -> Iterator[Served]:
             yield Served(int(process.stdout.readline()), connections)
         finally:
             process.terminate()
+
+
+def side_by_side(
+    module: str, names: Sequence[str], ask: Callable[[], Sequence[Question]], *, turns: int, connections: int, status: int = 200
+) -> list[dict[str, float]]:
+    """Microseconds of CPU that a request costs each server, turn by turn. The first turn, in which all is new, does not count."""
+    with ExitStack() as stack:
+        servers = [(name, stack.enter_context(running(module, name, connections))) for _ in range(INSTANCES) for name in names]
+        found = []
+        for _ in range(turns + 1):
+            costs: dict[str, list[float]] = {name: [] for name in names}
+            for name, server in servers:
+                costs[name].append(server.cost(ask(), status))
+            found.append({name: statistics.mean(each) for name, each in costs.items()})
+    return found[1:]
