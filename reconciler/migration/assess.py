@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..core.errors import ReconcilerError
 from ..secrets.rollout import FOLDER, KEY
 from .crossing import Crossing
-from .recognise import recognised
+from .recognise import after, recognised
 from .sides import Seen
 
 _IDLE = "IDLE"
@@ -49,7 +49,8 @@ def _secret(crossing: Crossing, path: str) -> Assessed:
         value = crossing.value(crossing.leader, path, slot.id) or {}
         size += len(json.dumps(value, ensure_ascii=False).encode())
         problems += [f"version {slot.id}: {why}" for why in _refused(crossing, path, value)]
-    problems += _too_many(crossing, path, len(readable) - left)
+    # To what was copied already, later versions come as they would by any write: older ones make room.
+    problems += _too_many(crossing, path, len(after(kept, theirs, crossing.keep)) if kept.pairs else len(readable) - left)
     moved = 0
     if not problems and (ours.slots or kept.pairs):
         kept, todo = recognised(crossing, path, kept, theirs, ours)  # raises Foreign

@@ -14,7 +14,7 @@ from ..core.errors import Conflict
 from ..secrets.rollout import FOLDER
 from .crossing import Crossing, told
 from .pairs import HIDDEN, SPARE, Kept, Pair
-from .recognise import recognised
+from .recognise import after, recognised
 from .sides import Seen, Slot
 
 ATTEMPTS = 8  # while others write the same secret
@@ -61,6 +61,8 @@ class _Once:
         # In this order nobody's work is taken for missing: what is noted is in the leader that is looked at later, and
         # what the follower got since is met by its check-and-set.
         ours, kept, theirs = self._follower.look(path), crossing.pairs.read(path), self._leader.look(path)
+        if crossing.strict and not after(kept, theirs, crossing.keep):
+            return  # the follower decides by now: what it has of its own, or has not any more, is not to be put right
         if kept.pairs and not ours.slots and not ours.recoverable and not self._follower.look(path).slots:
             kept = kept._replace(pairs=(), first="")  # somebody emptied the follower: it is copied anew
         noted, kept = kept, self._begun(kept, theirs, ours)

@@ -34,7 +34,8 @@ class Course(NamedTuple):
             return ""
         if record.phase == "cutover":
             return f"{path}: {store} is read-only since the cutover to {record.leader} (write to {record.leader}; reconcile migrate abort)"
-        if self.crossing.leader.look(path).slots:
+        seen = self.crossing.leader.look(path)
+        if seen.slots or seen.recoverable:
             return f"{path}: {store} is a copy of {record.leader} while {record} is in force (write to {record.leader})"
         return ""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.errors import Refused
 from reconciler.migration import verbs
 from reconciler.migration.record import Record
 from reconciler.migration.sides import LABELS, AwsSide
@@ -107,6 +108,15 @@ def test_a_secret_that_is_deleted_and_put_again_is_so_in_aws_too(tmp_path: Path)
     cloud.routed("aws").delete("db")
     assert verbs.abort(cloud.desk, lambda _record, _secrets: True)
     assert cloud.old.get("db") is None
+
+
+def test_what_is_deleted_in_the_source_is_not_written_into_its_copy(tmp_path: Path) -> None:
+    cloud = Cloud(tmp_path, Double())
+    cloud.aws.put("db", {"value": "one"})
+    verbs.start(cloud.desk, Record("aws", "new", "dual"))
+    cloud.routed("aws").delete("db")
+    with pytest.raises(Refused, match="db: new is a copy of aws"):
+        cloud.routed("new").put("db", {"value": "two"})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from reconciler.migration.desk import CutOff, Desk
 from reconciler.migration.follow import _pruned
 from reconciler.migration.pairs import Kept, Pair
 from reconciler.migration.record import Record, read_record
+from reconciler.migration.routed import Course
 from reconciler.migration.sides import FileSide, Seen, Slot
 from reconciler.secrets.dual import PartlyWritten
 from tests.migration.desks import WANTED, Stand, history
@@ -246,6 +247,27 @@ def test_a_late_write_that_would_overwrite_a_newer_one_is_an_error(stand: Stand)
     with pytest.raises(PartlyWritten, match="did not come from old"):
         late.put("db/orders", {"value": "late"})
     assert history(stand.new, "db/orders")[-1] == {"value": "newer"}
+
+
+def test_what_was_deleted_since_the_cutover_is_not_brought_back_by_who_looks_at_the_source(stand: Stand) -> None:
+    cut(stand).routed("new").delete("db/orders")
+    record = stand.desk.record()
+    Course(record, stand.desk.crossing(record), stand.desk.crossing(record, turned=True), stand.desk.record).forward("db/orders")
+    assert stand.new.get("db/orders") is None
+
+
+class Small(FileSide):
+    """Keeps no more versions than were moved."""
+
+    def keeps(self, path: str) -> int:
+        return len(VALUES)
+
+
+def test_the_way_back_asks_for_room_only_for_what_is_new(stand: Stand) -> None:
+    stand.sides["old"] = Small(stand.old)
+    cut(stand).routed("new").put("db/orders", {"value": "five"})
+    assert verbs.abort(stand.desk, yes)
+    assert stand.old.get("db/orders") == stand.new.get("db/orders")
 
 
 def test_a_cutover_that_nobody_agrees_to_changes_nothing(stand: Stand) -> None:
