@@ -178,6 +178,8 @@ def everything_said(site: Site, planfile: Path) -> Iterator[Ran]:
             yield site.run("history", "--address", address, "-o", form)
     yield site.run("render")
     yield site.run("validate")
+    yield site.run("validate", "-o", "sarif")
+    yield site.run("report", "compliance", "-o", "json")  # the other forms have nothing that this has not
 
 
 def test_no_value_is_reachable_from_anything_that_is_shown_or_kept(cage: Site, vault: VaultClient, moto: str, tmp_path: Path) -> None:
