@@ -26,6 +26,7 @@ class Sources:
     """`api` is what the JSON API is handed; `whose` asks Vault about a token, and raises BackendError.
 
     `able` says who may do something (capability; "": anything) on a path of an instance, as `reconcile who-can -o json` does.
+    `blocked` tells so many of the latest requests that were refused. What of all this somebody may be shown, `api.shown` says.
     """
 
     api: Api
