@@ -50,7 +50,7 @@ _LATE = {_HEAD: "headers did not come in time", _BODY: "a body did not come in t
 class EdgeProtocol(HttpToolsProtocol):
     """One connection. Refused ones are closed without further reading. It knows no websockets.
 
-    What is done for every request is kept short: this is a tenth of what answering a small one costs.
+    What is done for every request is kept short: it is a tenth of what answering a small one costs, and `wire` saves more than that.
     """
 
     observe: Observe = staticmethod(log_blocked)
