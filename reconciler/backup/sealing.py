@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from pyrage import x25519
 
 LEAST_RECIPIENTS = 2
+IDENTITY = "AGE-SECRET-KEY-"
+"""How an identity begins. A text that has this in it is not shown."""
+_LIKE_A_RECIPIENT = re.compile(r"age1[0-9a-z]{1,76}")
 _CHUNK = 65_536
 
 
@@ -40,16 +44,19 @@ def recipients_of(texts: Sequence[str]) -> list[x25519.Recipient]:
     """Those whom a backup is for. Raises Usage: not one, one twice, too few."""
     from pyrage import RecipientError, x25519
 
-    found = []
-    for text in dict.fromkeys(texts):
+    found: dict[str, x25519.Recipient] = {}
+    for text in texts:
         try:
-            found.append(x25519.Recipient.from_str(text))
+            one = x25519.Recipient.from_str(text)
         except RecipientError:
-            raise Usage(f"{text[:80]!r} is no recipient (age1..., as `reconcile backup key` prints it)") from None
+            # Anything else is not shown: it may be the identity, which stands beside the recipient in its file.
+            shown = repr(text) if _LIKE_A_RECIPIENT.fullmatch(text) else "what was given"
+            raise Usage(f"{shown} is no recipient (age1..., as `reconcile backup key` prints it)") from None
+        found[str(one)] = one  # however it was spelled: capital letters make no second person
     if len(found) < LEAST_RECIPIENTS:
         remedy = "`reconcile backup key` makes another; keep the identities in different hands"
         raise Usage(f"a backup is for {LEAST_RECIPIENTS} recipients at least, since a single identity may be lost ({remedy})")
-    return found
+    return [*found.values()]
 
 
 def identities_of(text: str, where: str) -> list[x25519.Identity]:

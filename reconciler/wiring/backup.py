@@ -15,7 +15,7 @@ from reconciler.audit.log import Log
 from reconciler.audit.note import NoteError, read_checkpoint, read_note
 from reconciler.backup.manifest import Manifest, Origin
 from reconciler.backup.reading import Opened, opened
-from reconciler.backup.sealing import identities_of, new_pair, recipients_of
+from reconciler.backup.sealing import IDENTITY, identities_of, new_pair, recipients_of
 from reconciler.backup.writing import write_backup
 from reconciler.core.errors import Missing, ReconcilerError, Usage
 from reconciler.desired.environments import Environment
@@ -211,7 +211,8 @@ def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise Usage(f"{file}: {error.strerror}") from None
+        shown = "what was given for --identity" if IDENTITY in str(file).upper() else str(file)
+        raise Usage(f"{shown}: {error.strerror} (name the key file, and never an identity itself)") from None
 
 
 def _now() -> datetime.datetime:

@@ -89,6 +89,12 @@ def test_one_recipient_is_too_few(lived_in: Site, keys: tuple[Path, Path], tmp_p
     assert keys[0].stat().st_mode & 0o077 == 0
 
 
+def test_an_identity_that_is_typed_in_the_place_of_its_file_is_not_shown(lived_in: Site, keys: tuple[Path, Path]) -> None:
+    identity = keys[0].read_text().splitlines()[-1]
+    for option in ("--identity", "--recipient"):
+        assert identity not in refusal(lived_in.run("backup", option, identity), 2)
+
+
 def test_a_store_that_cannot_be_read_makes_no_backup(lived_in: Site, tmp_path: Path) -> None:
     name = "desired-state/environments/dev.yaml"
     lived_in.write(name, (lived_in.repo / name).read_text().replace("mount: kv", "mount: nowhere"))

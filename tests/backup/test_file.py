@@ -124,11 +124,19 @@ def test_what_is_not_encrypted_holds_no_value(kept: Kept) -> None:
 
 def test_one_recipient_is_too_few_and_twice_the_same_is_one() -> None:
     one = new_pair().recipient
-    for given_ in ([], [one], [one, one]):
+    for given_ in ([], [one], [one, one], [one, one.upper()]):
         with pytest.raises(Usage, match="2 recipients at least"):
             recipients_of(given_)
     with pytest.raises(Usage, match="is no recipient"):
         recipients_of([one, "age1nonsense"])
+
+
+@pytest.mark.parametrize("around", ["{}", " {} ", "{}#"])
+def test_an_identity_that_is_taken_for_a_recipient_is_not_shown(around: str) -> None:
+    pair = new_pair()
+    with pytest.raises(Usage, match="is no recipient") as error:
+        recipients_of([pair.recipient, around.format(pair.identity)])
+    assert pair.identity not in str(error.value)
 
 
 def test_what_fails_on_the_way_is_told_and_leaves_nothing(tmp_path: Path) -> None:
