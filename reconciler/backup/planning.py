@@ -108,6 +108,8 @@ def _secret_step(part: str, id: str, group: Sequence[Record], store: SecretStore
     found = placed([one.value for one in archived], [value for _, value in live])
     if found is None:
         return Step(part, id, "newer", why="it has other values")
+    if live and was_destroyed(store, id, archived[found.behind :]):
+        return Step(part, id, "newer", why="versions of it were destroyed since")
     missing = len(archived) - found.behind
     if not missing and found.upto < len(live):
         return Step(part, id, "same", why=WENT_ON)
@@ -139,6 +141,12 @@ def _waits(store: SecretStore, id: str) -> bool:
     """Whether the state of its rotation was put down, and does not know yet that the secret is there."""
     held = store.get(f"{ROTATIONS}{id}")
     return held is not None and is_before_its_secret(read_state(held.value, held.version, id))
+
+
+def was_destroyed(store: SecretStore, id: str, missing: Sequence[Record]) -> bool:
+    """Whether the store had what is missing. What readers get may then be an older value that somebody went back to."""
+    gone = {one.id for one in store.versions(id) if not one.readable} if missing else set()
+    return any(one.version in gone for one in missing)
 
 
 def live_values(store: SecretStore, id: str) -> list[tuple[str, dict[str, str]]]:

@@ -19,7 +19,7 @@ from ..rotation.state import read_state, write_state
 from ..secrets.store import SecretStore, is_path
 from .comparing import Step, placed, renamed
 from .held import completed, is_before_its_secret, is_restored, put_down
-from .planning import groups, live_values, metadata_of, versions_of
+from .planning import groups, live_values, metadata_of, versions_of, was_destroyed
 from .records import AUDIT, HEAD, LEDGER, Record
 
 ACTION = "restore"
@@ -111,7 +111,7 @@ def put_secret(group: Sequence[Record], place: Place) -> None:
     path, archived = group[0].id, versions_of(group)
     live = live_values(place.store, path)
     found = placed([one.value for one in archived], [value for _, value in live])
-    if found is None:
+    if found is None or (live and was_destroyed(place.store, path, archived[found.behind :])):
         raise Conflict(f"{path}: somebody wrote it since the restore was planned", path=path)
     there = [version for version, _ in live[: found.upto]]
     for record in archived[found.behind :]:

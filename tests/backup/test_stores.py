@@ -108,6 +108,23 @@ def test_what_was_deleted_or_written_otherwise_stays(stores: Two, tmp_path: Path
     assert content(other) == before
 
 
+def test_a_value_that_was_gone_back_to_stays_where_what_came_after_it_was_destroyed(stores: Two, tmp_path: Path) -> None:
+    store = stores("full")
+    first, second = (store.put("db/orders", {"value": one}) for one in ("good", "leaked"))
+    records = list(store_records(store))
+    if isinstance(store, AwsStore):
+        move = {"VersionStage": "AWSCURRENT", "MoveToVersionId": first, "RemoveFromVersionId": second}
+        store._client.change("secretsmanager", "update_secret_version_stage", SecretId="full/db/orders", **move)
+    else:
+        store.put("db/orders", {"value": "good"}, second)
+        store.destroy("db/orders", first)
+    store.destroy("db/orders", second)
+    before = content(store)
+    assert before == {"db/orders": ([{"value": "good"}], "")}
+    assert bring_back(records, store, tmp_path / "log") == ["newer"]
+    assert content(store) == before
+
+
 VALUES = st.lists(st.sampled_from(["a", "b", "c"]).map(lambda text: {"value": text}), min_size=1, max_size=6)
 
 
