@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ..core.errors import ReconcilerError
@@ -47,7 +47,7 @@ def _secret(crossing: Crossing, path: str) -> Assessed:
     for slot in readable[left:]:
         notes += [f"version {slot.id}: {why}" for why in (crossing.leader.odd(path, slot.id),) if why]
         value = crossing.value(crossing.leader, path, slot.id) or {}
-        size += len(json.dumps(value, ensure_ascii=False).encode())
+        size += _bytes(value)
         problems += [f"version {slot.id}: {why}" for why in _refused(crossing, path, value)]
     # To what was copied already, later versions come as they would by any write: older ones make room.
     problems += _too_many(crossing, path, len(after(kept, theirs, crossing.keep)) if kept.pairs else len(readable) - left)
@@ -57,6 +57,11 @@ def _secret(crossing: Crossing, path: str) -> Assessed:
         moved = len(readable) - left - len(todo)
     gone = len(theirs.slots) - len(readable)
     return Assessed(path, len(readable) - left, gone, left, size, max(moved, 0), tuple(problems), tuple(notes))
+
+
+def _bytes(value: Mapping[str, str]) -> int:
+    # Half a character is refused by every destination, in words: it must not end the look at all others.
+    return len(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass"))
 
 
 def _general(crossing: Crossing, path: str) -> Iterator[str]:
@@ -92,8 +97,7 @@ def _document(crossing: Crossing, path: str) -> Assessed:
         return Assessed(path)
     problems = [*_refused(crossing, path, value), *_under_way(value)]
     there = crossing.value(crossing.follower, path)
-    size = len(json.dumps(value, ensure_ascii=False).encode())
-    return Assessed(path, 1, 0, 0, size, int(there == value), tuple(problems))
+    return Assessed(path, 1, 0, 0, _bytes(value), int(there == value), tuple(problems))
 
 
 def _under_way(document: dict[str, str]) -> Iterator[str]:

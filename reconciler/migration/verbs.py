@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ..core.errors import Invalid, Missing, Problem, Refused
-from ..secrets.rollout import FOLDER
+from ..secrets.rollout import FOLDER, REPORTS
 from .assess import Assessed, assess
 from .compare import Compared
 from .crossing import Crossing
@@ -94,29 +94,27 @@ def cutover(desk: Desk, agreed: Callable[[Record, int], bool]) -> Done | None:
         raise Refused(f"{record} is in phase {record.phase} (reconcile migrate status)")
     if record.phase == "dual":
         found = verified(desk, record)
-        problems = [Problem("", one.path, why) for one in found for why in one.wrong] + _under_way(
-            desk, record, (one.path for one in found)
-        )
-        if problems:
+        problems = [Problem("", one.path, why) for one in found for why in one.wrong]
+        if problems := problems + _under_way(desk.crossing(record), (one.path for one in found)):
             raise Unmovable(problems)
         if not agreed(record, len(found)):
             return None
         record = desk.switch(record, "closing", "migrate.cutover")
-        # A rotation may have begun just before: from here on none does.
-        if problems := _under_way(desk, record, (one.path for one in found)):
-            desk.switch(record, "dual", "migrate.cutover")
-            raise Unmovable(problems)
     crossing = desk.crossing(record)
-    done = Done(record, desk.copy(crossing, covered(crossing.leader, record)))
+    paths = covered(crossing.leader, record)
+    # A rotation may have begun while somebody was asked: from here on none does.
+    if problems := _under_way(crossing, paths):
+        desk.switch(record, "dual", "migrate.cutover")
+        raise Unmovable(problems)
+    done = Done(record, desk.copy(crossing, paths))
     if not done.failed:
         _note_beside(desk, record)
     # What could not be copied must not keep everybody from writing until somebody looks.
     return done._replace(record=desk.switch(record, "dual" if done.failed else "cutover", "migrate.cutover"))
 
 
-def _under_way(desk: Desk, record: Record, paths: Iterable[str]) -> list[Problem]:
+def _under_way(crossing: Crossing, paths: Iterable[str]) -> list[Problem]:
     """Rotations that would be torn from the versions that they speak of."""
-    crossing = desk.crossing(record)
     return [Problem("", path, why) for path in paths if path.startswith(FOLDER) for why in assess(crossing, path).problems]
 
 
@@ -124,9 +122,14 @@ def _note_beside(desk: Desk, record: Record) -> None:
     """Keep which secrets the destination has of its own: they are not to be taken back."""
     pairs, side = Pairs(desk.shelf, record.folder), desk.side(record.destination)
     noted = pairs.paths()
-    beside = sorted(mark for path in covered(side, record) if (mark := pairs.mark(path)) not in noted)
+    beside = sorted(pairs.mark(path) for path in covered(side, record) if pairs.mark(_secret_of(path)) not in noted)
     entry = desk.shelf.get(record.beside)
     desk.shelf.put(record.beside, json.dumps({"serial": record.serial, "beside": beside}).encode(), entry.version if entry else "")
+
+
+def _secret_of(path: str) -> str:
+    """Of documents no versions are noted: they go where their secret goes."""
+    return path.removeprefix(REPORTS).removeprefix(FOLDER)
 
 
 def _back(desk: Desk, record: Record) -> list[str]:
@@ -156,6 +159,9 @@ def abort(desk: Desk, agreed: Callable[[Record, int], bool]) -> Done | None:
             return None
         record = desk.switch(record, "returning", "migrate.abort")
         paths = _back(desk, record)
+    if problems := _under_way(crossing, paths):  # begun while somebody was asked, or before we were cut off
+        desk.switch(record, "cutover", "migrate.abort")
+        raise Unmovable(problems)
     done = Done(record, desk.copy(crossing, paths))
     return done._replace(record=desk.switch(record, "cutover" if done.failed else "aborted", "migrate.abort"))
 
