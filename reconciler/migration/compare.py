@@ -9,7 +9,7 @@ from ..core.errors import ReconcilerError
 from ..secrets.rollout import FOLDER
 from .crossing import Crossing
 from .pairs import HIDDEN, SPARE, Kept, Pair
-from .recognise import after, foreign
+from .recognise import after, foreign, unnoted
 from .sides import Seen
 
 
@@ -50,7 +50,7 @@ def _history(crossing: Crossing, path: str, ahead: bool) -> Compared:
     leader, follower = crossing.leader.store.name, crossing.follower.store.name
     wrong = [f"version {slot.id} of {leader} is not in {follower} yet" for slot in after(kept, theirs, crossing.keep)]
     if not ahead:
-        wrong += [foreign(crossing, path, slot.id).removeprefix(f"{path}: ") for slot in ours.readable if slot.id not in kept.followers]
+        wrong += [foreign(crossing, path, slot.id).removeprefix(f"{path}: ") for slot in unnoted(kept, ours)]
         wrong += [*_live(crossing, kept, theirs, ours), *_metadata(crossing, path, ours)]
     if ours.recoverable and not theirs.live:
         notes = [f"it is deleted in {follower}: its versions can be compared when it is restored"] if kept.pairs else []

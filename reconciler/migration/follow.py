@@ -77,7 +77,8 @@ class _Once:
         if kept.pairs != noted.pairs or kept.first != noted.first:
             kept = crossing.pairs.write(path, _pruned(kept, ours))
         self._metadata()
-        self._tidied(kept, theirs, ours)
+        if not crossing.pairs.turned:  # nothing is ever destroyed in the store that secrets came from
+            self._tidied(kept, theirs, ours)
 
     def _tidied(self, kept: Kept, theirs: Seen, ours: Seen) -> None:
         """Destroy what the follower has twice, since two copied at once, and what was destroyed while it was copied.

@@ -18,13 +18,19 @@ class Foreign(BackendError):
 def recognised(crossing: Crossing, path: str, kept: Kept, theirs: Seen, ours: Seen) -> tuple[Kept, Sequence[Slot]]:
     """Note what was copied without being noted. Returns the versions that are still to be copied. Raises Foreign."""
     todo = after(kept, theirs, crossing.keep)
-    for slot in (slot for slot in ours.readable if slot.id not in kept.followers):
+    for slot in unnoted(kept, ours):
         if todo and crossing.same(path, todo[0].id, slot.id):
             leader, todo = todo[0].id, todo[1:]
         else:
             leader = _copied_again(crossing, path, kept, theirs, slot)
         kept = kept._replace(pairs=(*kept.pairs, Pair(leader, slot.id)))
     return kept, todo
+
+
+def unnoted(kept: Kept, ours: Seen) -> list[Slot]:
+    """What the follower has that nobody noted. What is older than all that is noted was there before, and stays."""
+    first = next((at for at, slot in enumerate(ours.slots) if slot.id in kept.followers), 0)
+    return [slot for slot in ours.slots[first:] if slot.readable and slot.id not in kept.followers]
 
 
 def _copied_again(crossing: Crossing, path: str, kept: Kept, theirs: Seen, slot: Slot) -> str:

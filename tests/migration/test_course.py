@@ -107,6 +107,14 @@ def test_only_the_newest_versions_move_where_that_is_wanted(stand: Stand) -> Non
     assert "older versions that stay in old alone" in found.notes[0]
 
 
+def test_versions_that_were_left_out_stay_in_the_source_on_the_way_back(stand: Stand) -> None:
+    verbs.start(filled(stand).desk, WANTED._replace(keep=2))
+    assert verbs.cutover(stand.desk, yes)
+    stand.routed("new").put("db/orders", {"value": "five"})
+    assert verbs.abort(stand.desk, yes)
+    assert history(stand.old, "db/orders") == [*VALUES, {"value": "five"}]
+
+
 def test_only_what_matches_moves(stand: Stand) -> None:
     verbs.start(filled(stand).desk, WANTED._replace(match="db/*"))
     assert stand.new.list() == ("db/orders",)
