@@ -55,7 +55,7 @@ class Deadline:
 class JoinedWrites(asyncio.Transport):
     """A transport that keeps the head of an answer until its body comes, as ASGI allows, and writes both at once.
 
-    A write is a fifth of what answering a small request costs, and uvicorn makes two. `flush` when an answer ends: some have no body.
+    A write is a good part of what answering a small request costs, and uvicorn makes two. `flush` when an answer ends: some have no body.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:

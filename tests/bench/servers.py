@@ -1,8 +1,8 @@
 """Servers that are measured side by side, each in a process of its own.
 
 Throughput kept is told by the CPU that a server spends on a request: it is what a full core would be divided by, and other work on the
-machine distorts it least. Servers take turns, and the median of the turns' ratios counts. There are several of each: two processes of
-the same program can differ by a fifth, by where their memory happens to lie.
+machine distorts it least. Servers take turns, and the median of the turns' ratios counts. There are several of each, since two processes
+of the same program were seen to differ by a fifth.
 """
 
 from __future__ import annotations
