@@ -69,7 +69,7 @@ class Declared(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """A server that is talked to. `checked`: its certificate is."""
+    """A server that is talked to. `url`: empty where it is not known. `checked`: its certificate is."""
 
     address: str
     url: str

@@ -129,6 +129,8 @@ class LiveKey(NamedTuple):
     """The oldest version that still decrypts."""
     exportable: bool
     deletable: bool
+    plain_backup: bool = False
+    """Whether a backup of it may be taken, which has it in plain text."""
 
 
 class Commit(NamedTuple):

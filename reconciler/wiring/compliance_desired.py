@@ -110,7 +110,8 @@ def _endpoints(desired: Desired, environ: Mapping[str, str], where: Origin) -> I
         try:
             connection = connection_from(environ, vault.address)
         except BackendError:
-            continue  # where it is, this machine does not know
+            yield Endpoint(f"vault/{name}", "")
+            continue
         origin = where if vault.address else None
         yield Endpoint(f"vault/{name}", connection.address, not connection.tls.skip_verify, origin)
     for name, aws in environment.aws.items() if uses_aws(desired) else ():

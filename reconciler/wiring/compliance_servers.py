@@ -94,7 +94,8 @@ def _key(address: str, read: Mapping[str, Any]) -> LiveKey:
     except ValueError:
         raise BackendError(f"{address} does not tell when its versions were made") from None
     oldest = max(int(read.get("min_decryption_version") or 1), min(versions, default=1))
-    return LiveKey(address, versions, oldest, bool(read.get("exportable")), bool(read.get("deletion_allowed")))
+    may = [bool(read.get(field)) for field in ("exportable", "deletion_allowed", "allow_plaintext_backup")]
+    return LiveKey(address, versions, oldest, *may)
 
 
 def _made(version: object) -> datetime.datetime:

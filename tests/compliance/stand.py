@@ -131,6 +131,14 @@ def with_standing(**changed: Any) -> Evidence:
     return replace(GOOD, standings=Part((STANDING._replace(**changed),)))
 
 
+def _allowing(**said: str) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*", **said}]}
+
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
 S, ALARM = "secret/api_keys/claude", int((NOW - DAY).timestamp())
 CASES = (
     Case("C01", "declared and not there", replace(GOOD, inventory=Part((Known(S, True, False, ORIGIN),))), S, ORIGIN),
@@ -193,6 +201,18 @@ CASES = (
     ),
     Case(
         "C09",
+        "a MySQL database without TLS",
+        with_resource(
+            "vault.database_connection/db/shop",
+            plugin_name="mysql-database-plugin",
+            connection_url="{{username}}:{{password}}@tcp(db:3306)/?tls=false",
+        ),
+        "vault.database_connection/db/shop",
+        ELSEWHERE,
+    ),
+    Case("C09", "an address in capitals", replace(GOOD, endpoints=(Endpoint("vault/eu", "HTTP://vault.eu"),)), "vault/eu"),
+    Case(
+        "C09",
         "a target without TLS",
         with_resource(
             "secret/db/orders", type="database", target={"engine": "postgresql", "dsn": "host=db sslmode=disable", "users": ["a", "b"]}
@@ -230,6 +250,27 @@ CASES = (
         "aws.iam_policy/admin",
         ELSEWHERE,
     ),
+    *(
+        Case(
+            "C10",
+            f"the whole store by {path}",
+            with_resource("vault.policy/p", rules=[{"path": path, "capabilities": ["read"]}]),
+            "vault.policy/p",
+            ELSEWHERE,
+        )
+        for path in ("genesis*", "gen*", "genesis/da*", "genesis/+/*", "+/+/*", "+/data/*", "/genesis/*")
+    ),
+    *(
+        Case("C10", f"{what} in IAM", with_resource("aws.iam_policy/p", document=_allowing(**actions)), "aws.iam_policy/p", ELSEWHERE)
+        for what, actions in {"every action of every service": {"Action": "*:*"}, "nearly every action": {"NotAction": "iam:*"}}.items()
+    ),
+    Case(
+        "C10",
+        "AWS's own administrators",
+        with_resource("aws.iam_role/ops", trust_policy=TRUST, managed_policies=["arn:aws:iam::aws:policy/AdministratorAccess"]),
+        "aws.iam_role/ops",
+        ELSEWHERE,
+    ),
     Case("C10", "a policy that only the server has", replace(GOOD, access=Part(((BY_HAND[0], BY_HAND[1].spec),))), "vault.policy/by-hand"),
     Case(
         "C11",
@@ -265,6 +306,18 @@ CASES = (
         "a login for whoever",
         with_resource("vault.jwt_role/jwt/ci", role_type="jwt", user_claim="sub", bound_audiences=["vault"], token_max_ttl=3600),
         "vault.jwt_role/jwt/ci",
+        ELSEWHERE,
+    ),
+    Case(
+        "C11",
+        "service accounts of any namespace",
+        with_resource(
+            "vault.kubernetes_role/k8s/ci",
+            bound_service_account_names=["default"],
+            bound_service_account_namespaces=["*"],
+            token_max_ttl=3600,
+        ),
+        "vault.kubernetes_role/k8s/ci",
         ELSEWHERE,
     ),
     Case("C12", "one audit device", replace(GOOD, sinks=Part((Sinks("primary", ("file",)),))), "vault/primary"),
@@ -335,6 +388,13 @@ CASES = (
     ),
     Case(
         "C25", "a KMS key that is never rotated", with_resource("aws.kms_key/alias/old", rotation=False), "aws.kms_key/alias/old", ELSEWHERE
+    ),
+    Case(
+        "C25",
+        "a key whose backup has it in plain text",
+        replace(GOOD, keys=Part((GOOD.keys.found[0]._replace(plain_backup=True),))),
+        "vault.transit_key/transit/orders",
+        ELSEWHERE,
     ),
     Case(
         "C25",

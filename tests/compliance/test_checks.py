@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from reconciler.compliance.assess import assess
 from reconciler.compliance.checks import ALL, OFFLINE
-from reconciler.compliance.evidence import Evidence, Lift, Part
+from reconciler.compliance.evidence import Endpoint, Evidence, Lift, Part
 from reconciler.compliance.frameworks import FRAMEWORKS
 from reconciler.compliance.record import matters
 from reconciler.compliance.result import Check, Excepted, Result, Severity, Status
-from reconciler.compliance.seen import Known, Read, Sinks
+from reconciler.compliance.seen import Kept, Known, Read, Sinks, Stock
 
-from .stand import BY_HAND, CASES, GOOD, MISSING, NEEDS, NOW, ROWS, SECRET, Case, altered, row, with_secret
+from .stand import BY_HAND, CASES, GOOD, MISSING, NEEDS, NOW, ROWS, SECRET, Case, altered, row, with_resource, with_secret
 
 BY_ID = {check.id: check for check in ALL}
 PARTS = tuple(field.name for field in fields(Evidence) if isinstance(getattr(GOOD, field.name), Part))
@@ -183,6 +183,52 @@ def test_a_store_whose_reads_nobody_records_proves_nothing_about_unused_secrets(
 def test_a_signature_that_this_machine_cannot_check_is_no_pass_and_no_failure() -> None:
     unknown = replace(GOOD, commits=Part((GOOD.commits.found[0]._replace(signature="unknown"),)))
     assert result("C20", unknown).status is Status.NOT_ASSESSED
+
+
+def test_a_server_of_unknown_address_is_no_server_that_is_reached_over_tls() -> None:
+    found = result("C09", replace(GOOD, endpoints=(*GOOD.endpoints, Endpoint("vault/eu", ""))))
+    assert (found.status, found.population) == (Status.NOT_ASSESSED, 1)
+    assert found.reason == "where vault/eu is, this machine does not know"
+
+
+def test_an_old_value_passes_only_where_a_store_says_when_it_was_replaced() -> None:
+    def kept(newer: datetime.datetime | None, older: datetime.datetime | None) -> Result:
+        return result("C28", replace(GOOD, stock=Part((Stock("vault", "a", (Kept("2", newer, False), Kept("1", older, True))),))))
+
+    long_ago = NOW - datetime.timedelta(days=900)
+    assert kept(None, long_ago).status is Status.NOT_ASSESSED
+    assert kept(NOW, None).status is Status.PASS
+    assert kept(long_ago, None).status is Status.FAIL
+
+
+def _role(**spec: object) -> Evidence:
+    whole = {"bound_service_account_names": ["ci"], "bound_service_account_namespaces": ["prod"], "token_max_ttl": 3600, **spec}
+    return with_resource("vault.kubernetes_role/k8s/ci", **whole)
+
+
+def _database(mode: str) -> Evidence:
+    url = f"postgresql://{{{{username}}}}:{{{{password}}}}@db/orders?sslmode={mode}"
+    return with_resource("vault.database_connection/db/orders", plugin_name="postgresql-database-plugin", connection_url=url)
+
+
+@pytest.mark.parametrize(
+    ("check", "good", "bad"),
+    [
+        ("C09", _database("verify-full"), _database("disable")),
+        ("C11", _role(), _role(bound_service_account_names=["*"])),
+        ("C22", GOOD, replace(GOOD, exceptions=(lift("C22", "vault.policy/readers", 9),))),
+        (
+            "C25",
+            with_resource("vault.transit_key/transit/orders", auto_rotate_period="30d"),
+            with_resource("vault.transit_key/transit/orders", auto_rotate_period="30d", deletion_allowed=True),
+        ),
+    ],
+    ids=["C09", "C11", "C22", "C25"],
+)
+def test_reports_of_one_evidence_hash_saw_the_same_down_to_what_they_find(check: str, good: Evidence, bad: Evidence) -> None:
+    before, after = result(check, good), result(check, bad)
+    assert before.findings != after.findings
+    assert before.evidence != after.evidence
 
 
 def test_in_what_order_servers_answer_changes_nothing() -> None:

@@ -17,6 +17,8 @@ from ..result import Assessment, Check, Finding, Severity
 
 _EVERYTHING = ("*", "+/*", "+*", "+")
 _IAM_POLICY, _IAM_ROLE = "aws.iam_policy", "aws.iam_role"
+_ALL_ACTIONS = ("*", "*:*")
+_ADMINISTRATOR = ":iam::aws:policy/AdministratorAccess"  # in any partition
 
 
 def _assess(evidence: Evidence) -> Assessment:
@@ -35,7 +37,7 @@ def _counts(address: Address) -> bool:
 def _rules(address: Address, spec: Any) -> Any:
     if address.kind == POLICY:
         return spec.rules
-    return spec.document if address.kind == _IAM_POLICY else spec.inline_policies
+    return spec.document if address.kind == _IAM_POLICY else [spec.inline_policies, spec.managed_policies]
 
 
 def _flaws(state: Mapping[Address, Any], evidence: Evidence) -> Iterator[Finding]:
@@ -61,7 +63,7 @@ def _rule(address: Address, path: str, given: tuple[str, ...], origin: Origin | 
     if not given or "deny" in given:
         return
     # In a namespace below, `*` is what its administrators have: the namespace is the limit.
-    if path in _EVERYTHING and not address.place.namespace:
+    if path.removeprefix("/") in _EVERYTHING and not address.place.namespace:
         yield flaw(str(address), f"grants {', '.join(given)} on every path ({path})", origin, "name the paths")
     if "sudo" in given:
         yield flaw(str(address), f"grants sudo on {path}", origin, "take sudo away, or except it with a date")
@@ -72,19 +74,35 @@ def _whole_store(evidence: Evidence, address: Address, rule: Rule, origin: Origi
     if address.place.namespace or "read" not in rule["capabilities"]:
         return
     for instance, mount in evidence.mounts:
-        if instance == address.place.instance and rule["path"] in (f"{mount}/*", f"{mount}/data/*", f"{mount}/+/*", "+/data/*"):
+        if instance == address.place.instance and _is_over(rule["path"].removeprefix("/"), f"{mount}/data/"):
             yield flaw(
                 str(address), f"reads every secret of the store ({rule['path']})", origin, "name the paths, or except it with a date"
             )
+
+
+def _is_over(path: str, folder: str) -> bool:
+    """Whether a rule is for everything in a folder, and is not told to be for every path already."""
+    if path in _EVERYTHING or not path.endswith("*"):
+        return False
+    *before, last = path[:-1].split("/")
+    names = folder.split("/")
+    if len(before) >= len(names) or any(part not in ("+", name) for part, name in zip(before, names, strict=False)):
+        return False
+    return last == "+" or names[len(before)].startswith(last)
 
 
 def _statements(address: Address, spec: Any, origin: Origin | None) -> Iterator[Finding]:
     documents = [spec.document] if address.kind == _IAM_POLICY else list(spec.inline_policies.values())
     for document in documents:
         for statement in _listed(document.get("Statement")):
-            broad = "*" in _listed(statement.get("Action")) and "*" in _listed(statement.get("Resource"))
+            # What is left out of everything is still nearly everything.
+            every = "NotAction" in statement or any(one in _ALL_ACTIONS for one in _listed(statement.get("Action")))
+            broad = every and "*" in _listed(statement.get("Resource"))
             if statement.get("Effect") == "Allow" and broad and not statement.get("Condition"):
-                yield flaw(str(address), "allows every action on every resource", origin, "name actions and resources")
+                but = " but those that it names" if "NotAction" in statement else ""
+                yield flaw(str(address), f"allows every action{but} on every resource", origin, "name actions and resources")
+    if address.kind == _IAM_ROLE and any(arn.endswith(_ADMINISTRATOR) for arn in spec.managed_policies):
+        yield flaw(str(address), "has AWS's own policy AdministratorAccess", origin, "attach a policy that names actions and resources")
 
 
 def _listed(value: Any) -> list[Any]:

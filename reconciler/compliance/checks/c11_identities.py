@@ -18,7 +18,7 @@ _KINDS = frozenset((*ROLES, TOKEN_ROLE))
 
 def _assess(evidence: Evidence) -> Assessment:
     roles = _roles(evidence)
-    seen = [(str(address), _longest(address, spec)) for address, spec in roles]
+    seen = [(str(address), _longest(address, spec), _shared(address, spec)) for address, spec in roles]
     return judged(seen, _flaws(evidence, roles), evidence.access, nothing="there is no role to log in by")
 
 
@@ -61,6 +61,8 @@ def _flaws(evidence: Evidence, roles: list[tuple[Address, Any]]) -> Iterator[Fin
 def _shared(address: Address, spec: Any) -> str:
     if address.kind == "vault.kubernetes_role" and "*" in spec.bound_service_account_names:
         return "any service account may log in"
+    if address.kind == "vault.kubernetes_role" and "*" in spec.bound_service_account_namespaces:
+        return "service accounts of any namespace may log in"
     if address.kind == "vault.jwt_role" and not spec.bound_subject and not spec.bound_claims:
         return "whoever the issuer vouches for may log in (neither bound_subject nor bound_claims)"
     return ""

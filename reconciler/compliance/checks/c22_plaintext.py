@@ -18,7 +18,8 @@ _ID = "C22"
 def _assess(evidence: Evidence) -> Assessment:
     # The file of the environment was searched too.
     seen = [f"environment/{evidence.environment}", *map(str, evidence.resources)]
-    return judged(seen, _flaws(evidence))
+    flaws = list(_flaws(evidence))
+    return judged([*seen, *((one.address, one.message) for one in flaws)], flaws, population=len(seen))
 
 
 def _flaws(evidence: Evidence) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
+from typing import Any
 
 from reconciler.core.values import show_duration
 
@@ -17,7 +18,7 @@ _ANOTHER = "make another one: this cannot be taken back"
 
 
 def _assess(evidence: Evidence) -> Assessment:
-    declared = [(str(one.address), one.spec.exportable, one.spec.auto_rotate_period) for one in of_kind(evidence, _TRANSIT)]
+    declared = [(str(one.address), *_says(one.spec)) for one in of_kind(evidence, _TRANSIT)]
     managed = [(str(one.address), one.spec.rotation, one.spec.rotation_period_days) for one in of_kind(evidence, _KMS)]
     return judged(
         [*declared, *managed, *evidence.keys.found],
@@ -25,6 +26,10 @@ def _assess(evidence: Evidence) -> Assessment:
         evidence.keys,
         nothing="there is no encryption key",
     )
+
+
+def _says(spec: Any) -> tuple[object, ...]:
+    return (spec.exportable, spec.allow_plaintext_backup, spec.deletion_allowed, spec.auto_rotate_period)
 
 
 def _declared(evidence: Evidence) -> Iterator[Finding]:
@@ -68,8 +73,9 @@ def _live(evidence: Evidence) -> Iterator[Finding]:
         elif evidence.at - one.made.get(one.oldest, newest) > 2 * most:
             remedy = "encrypt anew (rewrap), then raise min_decryption_version"
             yield flaw(one.address, f"still decrypts with version {one.oldest}, of {one.made[one.oldest]:%Y-%m-%d}", origin, remedy)
-        if one.exportable:
-            yield flaw(one.address, "may leave the server (`exportable`)", origin, _ANOTHER)
+        if one.exportable or one.plain_backup:
+            field = "exportable" if one.exportable else "allow_plaintext_backup"
+            yield flaw(one.address, f"may leave the server (`{field}`)", origin, _ANOTHER)
         if one.deletable:
             yield flaw(one.address, "may be deleted at any time (`deletion_allowed`)", origin, "set deletion_allowed: false")
 

@@ -15,9 +15,11 @@ from ..seen import Stock
 
 def _assess(evidence: Evidence) -> Assessment:
     seen = [(one.store, one.path, [(kept.id, kept.made, kept.readable) for kept in one.versions]) for one in evidence.stock.found]
-    undated = [one.path for one in evidence.stock.found if any(kept.readable and kept.made is None for kept in one.versions[1:])]
+    undated = [one.path for one in evidence.stock.found if any(_undated(one))]
     unsaid = (
-        f"{undated[0]}{f' and {len(undated) - 1:,} more' if len(undated) > 1 else ''}: no store says when it was made" if undated else ""
+        f"{undated[0]}{f' and {len(undated) - 1:,} more' if len(undated) > 1 else ''}: no store says when what replaced a value was made"
+        if undated
+        else ""
     )
     return judged(seen, _flaws(evidence), evidence.stock, Part((), (unsaid,) if unsaid else ()), nothing="no store has a secret")
 
@@ -32,6 +34,12 @@ def _flaws(evidence: Evidence) -> Iterator[Finding]:
             which = f"version {old[0]}" if len(old) == 1 else f"versions {', '.join(old[:5])}{', ...' if len(old) > 5 else ''}"
             words = f"{which} in {one.store} can be read, and ended more than {show_duration(most)} ago"
             yield flaw(f"secret/{one.path}", words, origins.get(one.path))
+
+
+def _undated(one: Stock) -> Iterator[bool]:
+    """A value is old from when the next one was made."""
+    for newer, kept in zip(one.versions, one.versions[1:], strict=False):
+        yield kept.readable and newer.made is None
 
 
 def _old(one: Stock, begin: datetime.datetime) -> Iterator[str]:
