@@ -29,12 +29,17 @@ def look(folder: Path, project: str, environment: str, before: str, holds: Seque
             unread.append(f"{file.name}: {manifest}")
         elif (manifest.project, manifest.environment) == (project, environment) and _utc(manifest.made) < before:
             mine.append(Thing("backups", str(folder), file.name, "", _utc(manifest.made), _utc(manifest.made)))
-    younger = (manifest for _, manifest in _read([file for file in files if file not in ripe], trusted))
-    if mine and not any(isinstance(one, Manifest) and (one.project, one.environment) == (project, environment) for one in younger):
-        newest = max(mine, key=lambda thing: thing.ended)
+    newest = max(mine, key=lambda thing: thing.ended, default=None)
+    others = (manifest for _, manifest in _read([file for file in files if file not in ripe], trusted))
+    if newest and not any(isinstance(one, Manifest) and _is_newer(one, newest, project, environment) for one in others):
         mine.remove(newest)
         return divided(mine, holds) | Due(staying=(Stays(newest, NEWEST),), unread=tuple(unread))
     return divided(mine, holds) | Due(unread=tuple(unread))
+
+
+def _is_newer(one: Manifest, newest: Thing, project: str, environment: str) -> bool:
+    # By what was signed: a file of any name may be as old as can be.
+    return (one.project, one.environment) == (project, environment) and _utc(one.made) > newest.ended
 
 
 def _read(files: Sequence[Path], trusted: Sequence[Verifier]) -> Iterator[tuple[Path, Manifest | str]]:

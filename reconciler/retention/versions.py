@@ -14,7 +14,8 @@ from ..secrets.store import SecretStore, Version
 from .due import Due, Stays, Thing, divided
 
 WORKERS = 8
-FREE = frozenset({"AWSPREVIOUS", "reconciler-put"})
+PREVIOUS = "AWSPREVIOUS"
+FREE = frozenset({PREVIOUS, "reconciler-put"})
 """Labels that say nothing of who needs a version: AWS and our store move them by themselves."""
 
 
@@ -72,6 +73,8 @@ def _replaced_before(store: str, path: str, versions: Sequence[Version], before:
     for newer, one in pairwise(versions):
         # In AWS a value that never became what readers get may be younger than the one that is.
         replaced = max(newer.made, one.made)
+        if PREVIOUS in one.labels and one.made > newer.made:
+            continue  # somebody went back from it to an older one, and nobody knows when
         if one.readable and newer.made and one.made and replaced < before:
             yield Thing("secret_versions", store, path, one.id, one.made, replaced)
 

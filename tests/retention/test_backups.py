@@ -49,6 +49,13 @@ def test_the_newest_stays_however_old_it_is(tmp_path: Path) -> None:
     assert [(one.thing.name, one.reason) for one in due.staying] == [(old[1], NEWEST)]
 
 
+def test_an_older_one_of_another_name_makes_none_the_newest(tmp_path: Path) -> None:
+    newest = backup(tmp_path, 2025)
+    backup(tmp_path, 2024, name="monday.backup")
+    due = looked(tmp_path)
+    assert (due.going, [(one.thing.name, one.reason) for one in due.staying]) == ((), [(newest, NEWEST)])
+
+
 def test_those_of_other_environments_are_neither_ours_to_delete_nor_our_newest(tmp_path: Path) -> None:
     mine = backup(tmp_path, 2025)
     backup(tmp_path, 2024, "staging")

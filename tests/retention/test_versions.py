@@ -21,6 +21,7 @@ from reconciler.secrets.aws_store import AwsStore
 from reconciler.secrets.file_store import FileStore
 from reconciler.secrets.kv_store import KvStore
 from reconciler.secrets.store import Held, SecretStore
+from tests.secrets.aws_double import AwsDouble
 from tests.secrets.files import QuickSlot, quick_store
 
 SOME_DAY = "2999-01-01T00:00:00Z"
@@ -108,6 +109,17 @@ def test_a_label_that_somebody_put_on_a_version_keeps_it(aws: object) -> None:
     due = look_at_all(store)
     assert first not in [version for _, version in going(due)]
     assert [one.reason for one in due.staying if one.thing.version == first] == ["is labelled audit-2027"]
+
+
+def test_a_value_from_which_somebody_went_back_in_aws_stays_since_nobody_knows_when_that_was() -> None:
+    double = AwsDouble()
+    store = AwsStore("aws", double)
+    first, second = put(store, "db/orders", "one", "two")
+    move = {"VersionStage": "AWSCURRENT", "MoveToVersionId": first, "RemoveFromVersionId": second}
+    double.change("secretsmanager", "update_secret_version_stage", SecretId="db/orders", **move)
+    assert going(look_at_all(store)) == []
+    put(store, "db/orders", "three")
+    assert {version for _, version in going(look_at_all(store))} == {first}
 
 
 def test_deleted_secrets_do_not_keep_their_values_for_ever(vault: VaultClient) -> None:
