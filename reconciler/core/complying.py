@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,6 +12,7 @@ from .values import Seconds, show_duration
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 _DAY = 86400
 _YEAR = 365 * _DAY
+M = TypeVar("M", bound=BaseModel)
 Framework = Literal["soc2", "pci", "hipaa", "gdpr"]
 
 
@@ -103,6 +104,21 @@ class Complying(BaseModel):
 
     def _caps(self) -> Iterator[Cap]:
         yield from (cap for cap in CAPS if cap.framework in self.frameworks)
+
+
+def strict_for(held: Thresholds, frameworks: Iterable[str]) -> Thresholds:
+    """The thresholds of a report on frameworks that nobody declared: what it shows is held to what they ask all the same."""
+    asked = frozenset(frameworks)
+    for cap in CAPS:
+        held = _narrowed(held, cap, cap.field.split(".")) if cap.framework in asked else held
+    return held
+
+
+def _narrowed(given: M, cap: Cap, names: Sequence[str]) -> M:
+    value = getattr(given, names[0])
+    if len(names) > 1:
+        return given.model_copy(update={names[0]: _narrowed(value, cap, names[1:])})
+    return given.model_copy(update={names[0]: max(value, cap.bound) if cap.least else min(value, cap.bound)})
 
 
 def _loosened(given: Complying) -> Iterator[str]:

@@ -6,7 +6,7 @@ What cannot be reached is a part of the evidence that is not there, with the rea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +15,7 @@ from reconciler.compliance.assess import assess
 from reconciler.compliance.evidence import Evidence, Part
 from reconciler.compliance.result import Report
 from reconciler.compliance.seen import Drift, Known
+from reconciler.core.complying import strict_for
 from reconciler.core.errors import ReconcilerError
 from reconciler.desired.git import Repository
 from reconciler.engine.survey import silent
@@ -57,9 +58,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def report(settings: Settings, devices: Sequence[str] = ()) -> Report:
-    """What every check says of an environment, as HEAD declares it."""
-    return assess(gather(settings, devices))
+def report(settings: Settings, devices: Sequence[str] = (), frameworks: Iterable[str] = ()) -> Report:
+    """What every check says of an environment, as HEAD declares it. `frameworks`: whose bounds hold, beside those that it declares."""
+    evidence = gather(settings, devices)
+    return assess(replace(evidence, thresholds=strict_for(evidence.thresholds, frameworks)))
 
 
 def gather(settings: Settings, devices: Sequence[str] = ()) -> Evidence:

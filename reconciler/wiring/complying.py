@@ -23,12 +23,16 @@ def compliance_of(settings: Settings, framework: str | None, devices: Sequence[s
 
     from .compliance import report
 
-    found = report(settings, devices)
-    if framework:
-        chosen = {framework: FRAMEWORKS[framework]}
-        return covering(found, chosen), chosen
-    environment = read_environment(Repository(settings.repo).read_work_tree(), settings.environment or None)
-    return found, {name: FRAMEWORKS[name] for name in environment.compliance.frameworks or FRAMEWORKS}
+    shown = [framework] if framework else _declared(settings) or FRAMEWORKS
+    chosen = {name: FRAMEWORKS[name] for name in shown}
+    found = report(settings, devices, chosen)
+    return (covering(found, chosen) if framework else found), chosen
+
+
+def _declared(settings: Settings) -> Sequence[str]:
+    """The frameworks that HEAD declares."""
+    repository = Repository(settings.repo)
+    return read_environment(repository.read(repository.resolve("HEAD")), settings.environment or None).compliance.frameworks
 
 
 def checked_offline(tree: Tree, desired: Desired) -> Callable[[], Report]:

@@ -46,6 +46,19 @@ def test_a_report_exits_0_whatever_it_finds_and_3_for_scripts(site: Site) -> Non
     assert report(site, "--framework", "gdpr", "--exit-code").code == 3
 
 
+def test_a_framework_that_was_not_declared_gets_no_evidence_for_what_it_forbids(site: Site) -> None:
+    declare(site, "kind: retention\nname: r\nspec: {audit_log: 2y}\n")
+
+    def retention(*arguments: str) -> dict[str, str]:
+        found = report(site, *arguments, "-o", "json").json
+        rows = [row for framework in found["frameworks"] for row in framework["controls"] if row["checks"] == ["C16"]]
+        return {row["control"]: row["evidence"] for row in rows}
+
+    assert retention("--framework", "hipaa") == {"164.316(b)(2)": "evidence against"}
+    assert retention("--framework", "pci") == {"10.5.1": "evidence for"}
+    assert retention()["164.316(b)(2)"] == "evidence against"
+
+
 def test_a_report_of_a_framework_holds_its_checks_alone_in_every_form(site: Site, tmp_path: Path) -> None:
     declare(site)
     site.apply()
