@@ -28,13 +28,13 @@ def everything(settings: Settings, environment: Environment, clients: ClientPool
     yield from ledger_records(shelf_of(settings, environment, clients, gated=False))
     for store in environment.stores.declared:
         yield from store_records(store_of(settings, environment, clients, store))
-    for instance in _vaults(environment) if snapshot else ():
+    for instance in vaults(environment) if snapshot else ():
         yield from _snapshot(clients, instance)
 
 
 def seals(environment: Environment, clients: ClientPool) -> dict[str, str]:
     """How each Vault instance is sealed."""
-    return {name: _seal(clients.vault(name, gated=False)) for name in _vaults(environment)}
+    return {name: _seal(clients.vault(name, gated=False)) for name in vaults(environment)}
 
 
 def _seal(client: VaultClient) -> str:
@@ -44,7 +44,7 @@ def _seal(client: VaultClient) -> str:
         return ""  # whoever hosts a server for others may keep that to himself
 
 
-def _vaults(environment: Environment) -> list[str]:
+def vaults(environment: Environment) -> list[str]:
     """The Vault instances that hold something of what is backed up."""
     names = {name for backend, name in environment.stores.instances() if backend == "vault"}
     if not (environment.ledger.s3 or environment.ledger.file):

@@ -28,12 +28,14 @@ from reconciler.settings import Settings
 
 from .archives import archive_of, named
 from .auditing import book_of, recording
+from .backup_sources import vaults
 from .clients import ClientPool
 from .evidence import Opened
 from .secret_changes import RecordedStore
 from .stores import store_of
 
 ACTION = "retention"
+AHEAD_SECONDS = 3600  # of all times that are declared the shortest is a day
 UNARCHIVED = "no archive is declared for it"
 PASSING = "the log is kept in the ledger, and its archive would go with this machine (name a bucket, or an absolute path)"
 
@@ -109,6 +111,8 @@ class Retention:
 
     def carry_out(self, looked: Looked) -> list[Done]:
         """Let go what is due. Each thing stands for itself; what was interrupted is done by the next run."""
+        if looked.due.going:
+            self._refuse_wrong_clock()
         done = self._archived(looked)
         others = [thing for thing in looked.due.going if thing.sort != "audit_log"]
         if others:
@@ -118,6 +122,13 @@ class Retention:
                 with ThreadPoolExecutor(versions.WORKERS, thread_name_prefix="retention") as pool:
                     done += pool.map(lambda thing: _attempt(thing, partial(self._let_go, thing, stores, before, scribe)), others)
         return done
+
+    def _refuse_wrong_clock(self) -> None:
+        """What goes by a clock that is ahead went too early, and nothing brings it back. AWS itself refuses such a clock."""
+        for name in vaults(self.opened.environment):
+            clock = self.opened.clients.vault(name, gated=False).health().clock
+            if clock and time.time() - clock > AHEAD_SECONDS:
+                raise Refused(f"this machine's clock is ahead of that of vault {name}; nothing was changed (set the clock)")
 
     def _archived(self, looked: Looked) -> list[Done]:
         things = [thing for thing in looked.due.going if thing.sort == "audit_log"]

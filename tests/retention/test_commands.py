@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from reconciler.audit.redaction import Masks
 from reconciler.audit.scribe import About, Scribe
 from reconciler.backends.aws.client import AwsClient
+from reconciler.core.errors import Refused
 from reconciler.ledger.s3 import S3Shelf
 from reconciler.rotation.state import State, kept, sibling, write_state
 from reconciler.secrets.file_slots import KDFS, PassphraseSlot
@@ -20,10 +22,12 @@ from reconciler.secrets.file_store import FileStore
 from reconciler.settings import Settings
 from reconciler.wiring.auditing import book_of
 from reconciler.wiring.clients import ClientPool
+from reconciler.wiring.retaining import opened_retention
 from reconciler.wiring.stores import environment_on_disk
 from tests.audit.desk import rewrite
 from tests.cli.conftest import site
 from tests.cli.site import Ran, Site
+from tests.rotation.kv import request, write
 
 __all__ = ["site"]
 
@@ -221,6 +225,22 @@ def test_a_log_that_was_tampered_with_is_not_archived(old: Site, what: str) -> N
 
 
 SIGNS = ("archive/genesis/dev/*.jsonl", "repo/.reconcile/audit/dev/open/*.note", "repo/.reconcile/audit/dev/archived/*")
+
+
+def test_a_clock_that_is_ahead_of_the_server_lets_nothing_go(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.write("desired-state/environments/dev.yaml", "project: genesis\nstores: {vault: {mount: kv}}\n")
+    site.commit()
+    assert request(site, "POST", "sys/mounts/kv", {"type": "kv-v2"})[0] == 204
+    for value in ("one", "two"):
+        write(site, "db/orders", {"value": value})
+    now = time.time()
+    monkeypatch.setattr("reconciler.wiring.retaining.time", SimpleNamespace(time=lambda: now + YEAR))
+    with opened_retention(Settings(site.repo, "dev", False, "text", site.environ), writing=True) as found:
+        looked = found.look()
+        assert [thing.version for thing in looked.due.going] == ["1"]
+        with pytest.raises(Refused, match="clock is ahead of that of vault primary"):
+            found.carry_out(looked)
+    assert request(site, "GET", "kv/data/db/orders?version=1")[0] == 200
 
 
 def test_killed_at_any_moment_the_next_run_finishes(old: Site, tmp_path: Path) -> None:

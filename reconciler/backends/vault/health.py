@@ -17,6 +17,8 @@ class ServerHealth(NamedTuple):
     initialized: bool
     sealed: bool
     standby: bool
+    clock: int = 0
+    """Epoch seconds; 0 where the server does not say."""
 
 
 def server_health(said: Mapping[str, Any]) -> ServerHealth:
@@ -25,5 +27,7 @@ def server_health(said: Mapping[str, Any]) -> ServerHealth:
     # Vault says whether it is the enterprise edition and never reached 2 before it did; OpenBao began at 2.
     major = version.partition(".")[0]
     openbao = "enterprise" not in said and major.isdigit() and int(major) >= 2
-    state = (bool(said.get(name)) for name in ("initialized", "sealed", "standby"))
-    return ServerHealth("openbao" if openbao else "vault", version, *state)
+    initialized, sealed, standby = (bool(said.get(name)) for name in ("initialized", "sealed", "standby"))
+    clock = said.get("server_time_utc")
+    at = clock if isinstance(clock, int) else 0
+    return ServerHealth("openbao" if openbao else "vault", version, initialized, sealed, standby, at)
