@@ -98,12 +98,15 @@ def _newest(store: SecretStore, path: str) -> Iterator[Record]:
 
 
 def _versions(store: SecretStore, path: str) -> Iterator[Record]:
-    found = False
-    for version in reversed(store.versions(path)):
+    known = store.versions(path)
+    newest = store.get(path, known[0].id) if known and known[0].readable else None
+    if newest is None or not newest.value:
+        return  # deleted since it was listed, or emptied, which is the same to its readers
+    for version in reversed(known[1:]):
         held = store.get(path, version.id) if version.readable else None
-        if held is not None:
-            found = True
+        if held is not None and held.value:  # one without a name no store of ours takes, and those that follow would be lost with it
             yield Record("version", store.name, path, held.value, version.id, version.made)
-    metadata = store.metadata(path) if found else {}
+    yield Record("version", store.name, path, newest.value, known[0].id, known[0].made)
+    metadata = store.metadata(path)
     if metadata:
         yield Record("metadata", store.name, path, metadata)

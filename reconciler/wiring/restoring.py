@@ -139,9 +139,9 @@ def drilled(settings: Settings, file: Path, identity: Path | None) -> tuple[str,
             with _opened(at, file, identity) as (backup, identities), tempfile.TemporaryDirectory(prefix="drill-") as folder:
                 name, digest = backup.manifest.id, backup.manifest.payload.sha256
                 done = drill(backup.records(identities), Path(folder), at.book(writing=False))
-        except Usage:
-            raise  # nothing was tried
         except ReconcilerError as error:
+            if isinstance(error, Usage) and not digest:
+                raise  # nothing was tried
             recorder.decision(DRILL, name, outcome="failed", fp=digest, code="damaged" if isinstance(error, Damaged) else "error")
             raise
         recorder.decision(DRILL, name, outcome="applied", fp=digest)

@@ -89,6 +89,14 @@ def test_one_recipient_is_too_few(lived_in: Site, keys: tuple[Path, Path], tmp_p
     assert keys[0].stat().st_mode & 0o077 == 0
 
 
+def test_a_drill_that_cannot_restore_a_secret_is_evidence_of_that(lived_in: Site, keys: tuple[Path, Path]) -> None:
+    name = "x" * 300  # more than a file system takes
+    write(lived_in, name, {"value": CANARY})
+    found = made(lived_in)
+    assert name in refusal(lived_in.run("restore", "--drill", found["file"], "--identity", str(keys[0])), 2)
+    assert recorded(lived_in, "drill") == [(found["id"], "failed")]
+
+
 def test_an_identity_that_is_typed_in_the_place_of_its_file_is_not_shown(lived_in: Site, keys: tuple[Path, Path]) -> None:
     identity = keys[0].read_text().splitlines()[-1]
     for option in ("--identity", "--recipient"):

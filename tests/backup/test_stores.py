@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.backends.vault.client import VaultClient
 from reconciler.backup.comparing import placed, renamed
 from reconciler.backup.gather import audit_records, ledger_records, store_records
 from reconciler.backup.planning import Aims, steps
@@ -123,6 +124,18 @@ def test_a_value_that_was_gone_back_to_stays_where_what_came_after_it_was_destro
     assert before == {"db/orders": ([{"value": "good"}], "")}
     assert bring_back(records, store, tmp_path / "log") == ["newer"]
     assert content(store) == before
+
+
+def test_versions_that_hold_nothing_keep_back_none_of_the_others(vault: VaultClient, tmp_path: Path) -> None:
+    for name in ("full", "empty"):
+        vault.write(f"sys/mounts/{name}", {"type": "kv-v2"})
+    for path, held in (("db", "one"), ("db", ""), ("db", "three"), ("emptied", "one"), ("emptied", "")):
+        vault.write(f"full/data/{path}", {"data": {"value": held} if held else {}})
+    records = list(store_records(KvStore("kv", vault, "full")))
+    assert bring_back(records, KvStore("kv", vault, "full"), tmp_path / "log") == ["same"]
+    empty = KvStore("kv", vault, "empty")
+    assert bring_back(records, empty, tmp_path / "log") == ["create"]
+    assert content(empty) == {"db": ([{"value": "one"}, {"value": "three"}], "")}
 
 
 VALUES = st.lists(st.sampled_from(["a", "b", "c"]).map(lambda text: {"value": text}), min_size=1, max_size=6)
