@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 Ending = Literal["done", "failed", "denied", "login", "failed login", "unknown token"]
@@ -55,16 +56,17 @@ class Visit(NamedTuple):
 
 
 def visit_of(entry: Mapping[str, Any]) -> Visit | None:
-    """Read a response; None for what has no request, which no device writes."""
+    """Read a response; None for what has no request or no time, which no device writes."""
     request, auth, response = _map(entry, "request"), _map(entry, "auth"), _map(entry, "response")
-    if not request.get("path"):
+    time = f"{_text(entry, 'time')[:19]}Z"
+    if not request.get("path") or not _is_moment(time):
         return None
     given = _map(response, "auth")
     # A login gives its token by `response.auth`, and repeats there what it says under `auth`.
     is_login = bool(given) and not request.get("client_token")
     who = given if is_login else auth
     return Visit(
-        f"{_text(entry, 'time')[:19]}Z",
+        time,
         _ending(entry, request, auth, response, is_login=is_login),
         _text(request, "operation"),
         _text(request, "path"),
@@ -78,6 +80,14 @@ def visit_of(entry: Mapping[str, Any]) -> Visit | None:
         _login(request, given) if is_login else None,
         _version(_map(response, "data")),
     )
+
+
+def _is_moment(time: str) -> bool:
+    try:
+        datetime.fromisoformat(time)
+    except ValueError:
+        return False
+    return len(time) == len("2027-01-15T12:00:00Z")
 
 
 def _ending(

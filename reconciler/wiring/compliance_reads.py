@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from reconciler.compliance.evidence import Part, absent
 from reconciler.compliance.seen import Reads
@@ -33,8 +33,15 @@ def reads_of(reach: Reach, log: Opened, devices: Sequence[str]) -> Part[Reads]:
         return absent(first_line(error))
     if not tally.begun:
         return absent(f"the audit log of vault {place.instance} that was given has no request in it")
-    uncounted = (f"{tally.uncounted:,} requests in the server's audit log were too many to be told apart",) if tally.uncounted else ()
-    return Part((Reads("vault", _moment(tally.begun), _last_reads(tally, place)),), uncounted)
+    return Part((Reads("vault", _moment(tally.begun), _last_reads(tally, place)),), tuple(_unsure(tally)))
+
+
+def _unsure(tally: Tally) -> Iterator[str]:
+    if tally.uncounted:
+        yield f"{tally.uncounted:,} requests in the server's audit log were too many to be told apart"
+    if tally.ours.unknown:
+        why = tally.ours.unknown.partition("\n")[0]
+        yield f"which reads were our own is not known: {why}"
 
 
 def _last_reads(tally: Tally, place: VaultPlace) -> dict[str, datetime.datetime]:

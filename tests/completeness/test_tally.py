@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from reconciler.core.address import Address, Place
 from reconciler.devicelog import tally as counting
 from reconciler.devicelog.runs import Ours, Run, Told
@@ -86,6 +88,13 @@ def test_a_login_before_the_period_tells_whose_the_token_is_in_it() -> None:
     tally.add([login, visit(100)], since=at(50))
     assert [what.subject for what in tally.uses] == ["vault.approle_role/approle/ci"]
     assert tally.requests == 1
+
+
+@pytest.mark.parametrize("time", ["", "yesterday", "2027-01-15", "2027-13-45T12:00:00Z"])
+def test_a_line_without_a_moment_is_no_visit(time: str) -> None:
+    line = {"type": "response", "time": at(0), "request": {"path": "kv/data/x", "client_token": "t"}, "auth": {"display_name": "d"}}
+    assert visit_of(line) is not None
+    assert visit_of({**line, "time": time}) is None
 
 
 def test_strangers_cannot_fill_the_memory() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -14,18 +17,27 @@ from reconciler.compliance.assess import assess
 from reconciler.compliance.checks import ALL, OFFLINE
 from reconciler.compliance.result import Report, Result, Status
 from reconciler.core.resource import Origin
+from reconciler.desired.environments import read_environment
 from reconciler.desired.git import Repository
 from reconciler.desired.load import load
+from reconciler.desired.tree import Tree
 from reconciler.dev.process import ask
 from reconciler.dev.servers import Server
+from reconciler.devicelog.runs import Ours
+from reconciler.devicelog.tally import Tally
 from reconciler.kinds import KINDS
 from reconciler.settings import Settings
+from reconciler.wiring import compliance_reads
 from reconciler.wiring.compliance import gather, report
 from reconciler.wiring.compliance_desired import offline_report
 from tests.backends.vault_tls import sealed_tls_server
 from tests.backup.conftest import make_keys
 from tests.cli.site import Site, site_in
 from tests.cli.test_two_logins import TwoLogins
+
+if TYPE_CHECKING:
+    from reconciler.wiring.compliance_reach import Reach
+    from reconciler.wiring.evidence import Opened
 
 ENVIRONMENT = """
 project: genesis
@@ -198,6 +210,18 @@ def test_who_reads_a_secret_is_told_by_the_servers_own_audit_log_without_ourselv
     assert found["C29"].reason.startswith("the server's audit log was read from")
     assert "has 1 of 2 audit devices" in found["C12"].findings[0].message
     assert by_id(report(settings_of(site), ["/nowhere/*"]))["C29"].reason.startswith("/nowhere/*: there is no such file")
+
+
+def test_reads_of_which_nobody_knows_whether_they_were_ours_prove_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = Tally(ours=Ours(unknown="the audit log cannot be read"))
+    monkeypatch.setattr(compliance_reads, "tally_for", lambda *_: tally)
+    environment = read_environment(Tree({"desired-state/environments/dev.yaml": ENVIRONMENT.encode()}), "dev")
+    device = tmp_path / "audit.log"
+    request = {"path": "kv/data/api_keys/claude", "operation": "read", "client_token": "t"}
+    device.write_text(json.dumps({"type": "response", "time": "2027-01-15T12:00:00Z", "request": request, "auth": {"display_name": "d"}}))
+    found = compliance_reads.reads_of(cast("Reach", SimpleNamespace(environment=environment)), cast("Opened", None), [str(device)])
+    assert [set(one.last) for one in found.found] == [{"api_keys/claude"}]
+    assert found.unread == ("which reads were our own is not known: the audit log cannot be read",)
 
 
 def test_an_alert_that_somebody_saw_arrive_is_evidence_and_one_that_did_not_is_a_finding(lived_in: Site) -> None:
