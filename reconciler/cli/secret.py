@@ -190,12 +190,12 @@ def exec_(context: click.Context, secrets: tuple[str, ...], command: Sequence[st
     reconcile secret exec PGPASSWORD=db/orders#password -- psql orders
     """
     from reconciler.cli.secret_values import run_with, variables_of, wanted
-    from reconciler.wiring.stores import heeding_client
+    from reconciler.wiring.stores import heeding_clients
 
     settings: Settings = context.obj
     asked = [wanted(one) for one in secrets]
-    with heeding_client(settings, *(one.path for one in asked)) as client:
-        found = {one.path: client.get(one.path, consumer=consumer, store=store) for one in asked}
+    with heeding_clients(settings, [one.path for one in asked]) as client_for:
+        found = {one.path: client_for(one.path).get(one.path, consumer=consumer, store=store) for one in asked}
     run_with(settings.environ, variables_of(asked, found), command, context.meta[CORE])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.audit.journal import RunRecorder
 from reconciler.audit.redaction import Masks
 from reconciler.core import stores as declared
-from reconciler.core.errors import BackendError, Denied, LockHeld, Missing, Usage
+from reconciler.core.errors import BackendError, Denied, LockHeld, Missing, Refused, Unavailable, Usage
 from reconciler.desired.environments import Environment
 from reconciler.engine.world import Progress
 from reconciler.ledger.clock import iso
@@ -150,36 +150,58 @@ def side_of(settings: Settings, environment: Environment, clients: ClientPool, n
     raise AssertionError(f"a store of no sort: {name}")
 
 
-def in_force(settings: Settings, environment: Environment, clients: ClientPool) -> Record | None:
-    """The migration that those who write must heed. Raises Unavailable where nobody can tell."""
-    if len(environment.stores.declared) < 2:  # one store has nowhere to move to
+def in_force(settings: Settings, environment: Environment, clients: ClientPool, path: str) -> Record | None:
+    """The migration that those who write a path must heed. Raises Unavailable where nobody can tell, Refused where they must not write."""
+    known = environment.stores.declared
+    try:
+        found = _begun(settings, environment, clients)
+    except Unavailable:
+        if len(known) > 1:
+            raise
+        return None  # one store needs no ledger, and nearly always has nowhere to move to
+    if found is None or not found.covers(path):
         return None
+    missing = [name for name in (found.source, found.destination) if name not in known]
+    if not missing:
+        return found
+    # A source that was taken out is left for good; what is not copied yet from one that decides, `migrate start` copies.
+    if found.leader in known and found.phase in ("dual", "cutover"):
+        return None
+    raise Refused(
+        f"{path}: {found} is in force, in phase {found.phase}, and the environment's file here declares no store {missing[0]} "
+        "(use the commit that does: what is written past it would be lost)"
+    )
+
+
+def _begun(settings: Settings, environment: Environment, clients: ClientPool) -> Record | None:
     try:
         found = read_record(shelf_of(settings, environment, clients, gated=False))
     except (Denied, Missing):
         return None  # stores work without a ledger; what such a login writes, `migrate start` copies
-    return found if found and found.in_force and found.destination in environment.stores.declared else None
+    return found if found and found.in_force else None
 
 
-def leading_first(names: Sequence[str], record: Record | None, *paths: str) -> Sequence[str]:
-    """The stores as secrets are read: the one that decides before its copy."""
-    if record is None or not any(map(record.covers, paths)) or not {record.leader, record.follower} <= set(names):
+def leading_first(names: tuple[str, ...], record: Record | None, path: str) -> tuple[str, ...]:
+    """The stores as a secret is read: the one that decides before its copy."""
+    if record is None or not record.covers(path) or not {record.leader, record.follower} <= set(names):
         return names
     swapped = {record.leader: record.follower, record.follower: record.leader}
     late = names.index(record.follower) < names.index(record.leader)
     return tuple(swapped.get(name, name) for name in names) if late else names
 
 
-def order_in_force(settings: Settings, environment: Environment, clients: ClientPool, paths: Sequence[str]) -> Sequence[str]:
-    """The stores in the order in which a command reads secrets."""
-    names = environment.stores.reading
+def orders_in_force(
+    settings: Settings, environment: Environment, clients: ClientPool, paths: Iterable[str]
+) -> Mapping[str, tuple[str, ...]]:
+    """The stores in the order in which a command reads each secret."""
+    names, record = tuple(environment.stores.reading), None
     try:
-        # A ledger that hangs must not hold up a reader longer than a store that does.
-        record = within("the ledger", LEFT_AFTER, lambda: in_force(settings, environment, clients))
+        if len(names) > 1:
+            # A ledger that hangs must not hold up a reader longer than a store that does.
+            record = within("the ledger", LEFT_AFTER, lambda: _begun(settings, environment, clients))
     except BackendError as error:
         log.warning("whether a migration is under way is not known, so %s is read first: %s", names[0], error)
-        return names
-    return leading_first(names, record, *paths)
+    return {path: leading_first(names, record, path) for path in paths}
 
 
 def course_of(
@@ -195,10 +217,10 @@ def course_of(
 
 
 def course_in_force(
-    settings: Settings, environment: Environment, clients: ClientPool, recorder: RunRecorder, masks: Masks
+    settings: Settings, environment: Environment, clients: ClientPool, recorder: RunRecorder, masks: Masks, path: str
 ) -> Course | None:
-    """The course of the migration that is in force now."""
-    return course_of(settings, environment, clients, recorder, masks, in_force(settings, environment, clients))
+    """The course of the migration that is in force now for a path."""
+    return course_of(settings, environment, clients, recorder, masks, in_force(settings, environment, clients, path))
 
 
 def routed(store: SecretStore, course: Course | None) -> SecretStore:

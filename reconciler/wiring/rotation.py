@@ -103,11 +103,11 @@ def rotation_of(
     commit: str,
     recorder: RunRecorder,
     masks: Masks,
-    course: Callable[[], Course | None] = lambda: None,
+    course: Callable[[str], Course | None] = lambda _path: None,
 ) -> Rotation:
     """The rotations that a desired state asks for. What they do is told to the recorder; `masks` are told every value.
 
-    `course`: of the migration that is in force when it is called.
+    `course`: of the migration that is in force for a path when it is called.
     """
     environment = desired.environment
     makes = _Maker(settings, environment, parts, recorder, commit, masks, course)
@@ -119,10 +119,10 @@ def rotation_of(
     return Rotation(jobs, caps, makes.rotation, *about, partial(_closed, parts), partial(_carry, course), recorder.decision)
 
 
-def _carry(course: Callable[[], Course | None], job: Job) -> str:
+def _carry(course: Callable[[str], Course | None], job: Job) -> str:
     """Copy what was rotated to where a migration takes it; return why that could not be done."""
     try:
-        found = course()
+        found = course(job.path)
         if found and found.record.source == job.store.name and found.record.phase != "returning" and found.record.covers(job.path):
             found.forward(job.path)
     except ReconcilerError as error:
@@ -148,7 +148,7 @@ class _Maker:
         recorder: RunRecorder,
         commit: str,
         masks: Masks,
-        course: Callable[[], Course | None],
+        course: Callable[[str], Course | None],
     ) -> None:
         self._environment = environment
         self._course = course
@@ -199,7 +199,7 @@ class _Maker:
 
     def _left(self, store: SecretStore, path: str) -> str:
         """Why a migration takes no new value there: rotations write the store itself."""
-        course = self._course()
+        course = self._course(path)
         return course.refusal(store.name, path).removeprefix(f"{path}: ") if course else ""
 
     def _copies(self, main: SecretStore) -> Iterator[SecretStore]:

@@ -27,8 +27,8 @@ def changing_client(settings: Settings, path: str) -> Iterator[SecretClient]:
     masks = Masks()
     with _recorded(settings, masks) as (recorder, clients):
         environment, declared = clients.environment, clients.environment.stores
-        course = course_in_force(settings, environment, clients, recorder, masks)
-        names = leading_first(declared.reading, course and course.record, path)
+        course = course_in_force(settings, environment, clients, recorder, masks, path)
+        names = leading_first(tuple(declared.reading), course and course.record, path)
         stores = [routed(RecordedStore(store_of(settings, environment, clients, name), recorder, masks), course) for name in names]
         # A migration writes to both of its stores itself.
         with SecretClient(stores, write="primary" if course else declared.write, cache=declared.cache) as client:

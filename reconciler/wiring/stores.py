@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -41,22 +41,40 @@ def secret_client(settings: Settings) -> SecretClient:
     return secret_client_of(settings, environment_on_disk(settings))
 
 
-def heeding_client(settings: Settings, *paths: str) -> SecretClient:
+def heeding_client(settings: Settings, path: str) -> SecretClient:
     """The same, which asks first the store that a migration lets decide. For commands: services know the file, and no ledger."""
-    from .migrating import order_in_force
+    from .migrating import orders_in_force
 
     environment = environment_on_disk(settings)
-    return secret_client_of(settings, environment, order=lambda clients: order_in_force(settings, environment, clients, paths))
+    clients = pool(settings, environment)
+    return _client(settings, environment, clients, orders_in_force(settings, environment, clients, [path])[path], clients.close)
 
 
-def secret_client_of(
-    settings: Settings, environment: Environment, *, order: Callable[[ClientPool], Sequence[str]] | None = None
-) -> SecretClient:
+@contextmanager
+def heeding_clients(settings: Settings, paths: Iterable[str]) -> Iterator[Callable[[str], SecretClient]]:
+    """The same for several secrets, of which a migration may move some: another client for each order of the stores."""
+    from .migrating import orders_in_force
+
+    environment = environment_on_disk(settings)
+    clients = pool(settings, environment)
+    with ExitStack() as opened:
+        opened.callback(clients.close)
+        orders = orders_in_force(settings, environment, clients, paths)
+        made = {names: opened.enter_context(_client(settings, environment, clients, names)) for names in set(orders.values())}
+        yield lambda path: made[orders[path]]
+
+
+def secret_client_of(settings: Settings, environment: Environment) -> SecretClient:
     """The same for an environment that was read already."""
     clients = pool(settings, environment)
-    named = {name: store_of(settings, environment, clients, name) for name in (order(clients) if order else environment.stores.reading)}
-    given = environment.stores
-    return SecretClient(list(named.values()), write=given.write, cache=given.cache, close=clients.close)
+    return _client(settings, environment, clients, environment.stores.reading, clients.close)
+
+
+def _client(
+    settings: Settings, environment: Environment, clients: ClientPool, names: Sequence[str], close: Callable[[], None] = lambda: None
+) -> SecretClient:
+    named = [store_of(settings, environment, clients, name) for name in names]
+    return SecretClient(named, write=environment.stores.write, cache=environment.stores.cache, close=close)
 
 
 def secret_client_at(repo: Path, environment: str | None) -> SecretClient:
