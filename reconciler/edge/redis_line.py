@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 from ..core.errors import Unavailable
@@ -84,8 +85,7 @@ class RedisLine:
                     _, line = await loop.create_unix_connection(lambda: _Line(self._timeout), place.path, ssl=place.tls)
                 else:
                     _, line = await loop.create_connection(lambda: _Line(self._timeout), place.host, place.port, ssl=place.tls)
-                for words in place.greeting:
-                    await line.ask(packed(*words))
+                await _greet(line, place.greeting)
         except (OSError, TimeoutError) as error:  # TLS errors are OSErrors
             raise Unavailable(f"Redis cannot be reached ({type(error).__name__})") from None
         return line
@@ -174,6 +174,16 @@ class _Line(asyncio.Protocol):
             self.end(f"none came within {self._timeout:g} s")
         else:
             self._watch = self._loop.call_later(left, self._late)
+
+
+async def _greet(line: _Line, greeting: Sequence[tuple[bytes, ...]]) -> None:
+    """Log in. A line on which that failed is closed: one a second would be left open while the password is wrong."""
+    try:
+        for words in greeting:
+            await line.ask(packed(*words))
+    except BaseException:  # raised on; cancelled ones leave as much
+        line.end("the greeting was not taken")
+        raise
 
 
 def _reply(received: bytes, place: int) -> tuple[Reply | Said, int] | None:

@@ -382,3 +382,20 @@ def test_url_of_something_else_is_refused_without_quoting_it() -> None:
     with pytest.raises(ValueError, match="must begin with redis://") as refused:
         RedisLine("http://:hunter2@localhost", 1)
     assert "hunter2" not in str(refused.value)
+
+
+def test_wrong_password_leaves_no_connection_open_however_often_it_is_tried(own: RedisServer) -> None:
+    with Redis.from_url(own.url) as client:
+        client.config_set("requirepass", "hunter2")
+
+    async def use(client: Redis) -> None:
+        line = RedisLine(own.url.replace("redis://", "redis://:wrong@"), PATIENT)
+        for _ in range(5):
+            with pytest.raises(Unavailable, match="WRONGPASS"):
+                await line.ask(packed(b"PING"))
+        async with asyncio.timeout(PATIENT):
+            while len(client.client_list()) > 1:  # its own
+                await asyncio.sleep(0.01)
+
+    with Redis.from_url(own.url, password="hunter2") as client:
+        asyncio.run(use(client))
