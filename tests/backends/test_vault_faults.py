@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import pytest
 
 from reconciler.backends.vault.client import VaultClient, connect
 from reconciler.backends.vault.connection import Connection
+from reconciler.backends.vault.snapshot import raft_snapshot
 from reconciler.backends.vault.transport import Transport
 from reconciler.core.errors import BackendError, Conflict, Unavailable
 from reconciler.dev.process import free_port
@@ -298,3 +301,16 @@ def test_close_ends_a_wait(bao: Server, namespace: str) -> None:
         with pytest.raises(Unavailable):
             client.read("sys/mounts")
         assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("left", [0, 1, 600, None], ids=["nothing", "a byte", "half", "all"])
+def test_a_raft_snapshot_whose_server_failed_on_the_way_is_none(before: Before, left: int | None) -> None:
+    snapshot = gzip.compress(os.urandom(1000))[:left]
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%b\r\n" % (len(snapshot), snapshot) if snapshot else b""
+    with before("pass", Say((head, chunk + b"0\r\n\r\n"))) as (client, _):
+        if left is None:
+            assert b"".join(raft_snapshot(client)) == snapshot
+        else:
+            with pytest.raises(Unavailable, match="was cut off"):
+                b"".join(raft_snapshot(client))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Iterator
 
 from ...core.errors import BackendError, Denied, Unavailable
@@ -23,9 +24,14 @@ def raft_snapshot(client: VaultClient) -> Iterator[bytes]:
         wire = _Streamed(host, tls_context(tls) if host.secure else None, tls.server_name, pool.connection.proxy)
     except (Dropped, Untrusted, Unreadable) as error:
         raise Unavailable(f"{host}: {error}", path=PATH) from None
+    whole = zlib.decompressobj(wbits=31)  # of gzip: its end is the only sign that a server which failed on the way cannot give
     try:
-        yield from wire.pieces(_request(client, str(host) if pool.connection.proxy and not host.secure else "", host.header))
-    except (Unreadable, ValueError, OSError):
+        for piece in wire.pieces(_request(client, str(host) if pool.connection.proxy and not host.secure else "", host.header)):
+            whole.decompress(piece)
+            yield piece
+        if not whole.eof:
+            raise Unreadable("it has no end")
+    except (Unreadable, ValueError, OSError, zlib.error):
         raise Unavailable(f"{host}: the raft snapshot was cut off (try again)", path=PATH) from None
     finally:
         wire.close()
