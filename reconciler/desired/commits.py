@@ -40,10 +40,13 @@ class _Told(NamedTuple):
 
 
 def applied_between(repository: Repository, older: str, newer: str) -> list[str]:
-    """The commits that one apply brought: first parents after `older` up to `newer`; without an older one, that alone."""
+    """The commits that one apply brought: first parents after `older` up to `newer`; without an older one, that alone.
+
+    One more than MOST at most, which shows that there are more.
+    """
     if not older or older == newer:
         return [newer]
-    listed = repository.ask("rev-list", "--first-parent", f"--max-count={MOST}", f"{older}..{newer}", "--")
+    listed = repository.ask("rev-list", "--first-parent", f"--max-count={MOST + 1}", f"{older}..{newer}", "--")
     return listed.split() or [newer]
 
 

@@ -102,7 +102,7 @@ def _with_servers(evidence: Evidence, reach: Reach) -> Evidence:
         clocks=reach.each(partial(rooted, lambda root, name: clock_of(root, name, time.time()))),
         shares=reach.each(partial(rooted, shares_of)),
         keys=reach.each(lambda name: keys_of(clients, reach.desired, name)),
-        certificates=joined([shown, reach.each(lambda name: authorities_of(clients, name))]),
+        certificates=joined([shown, reach.each(lambda name: authorities_of(clients, reach.desired, name))]),
         access=replace(access, unread=(*access.unread, *reach.down.values())),
         places=log_place(reach.desired, sinks),
     )

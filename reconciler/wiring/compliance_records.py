@@ -207,15 +207,16 @@ def runs_of(reach: Reach) -> Part[RunRecord]:
 def commits_of(reach: Reach, runs: Part[RunRecord]) -> Part[Commit]:
     """Every commit that the latest applies brought."""
     try:
-        found, gone = _commits(Repository(reach.settings.repo), runs.found)
+        found, gone, more = _commits(Repository(reach.settings.repo), runs.found)
     except ReconcilerError as error:
         return Part((), (*runs.unread, first_line(error)))
     lacking = tuple(f"commit {commit[:12]} was applied, and is not in this clone" for commit in gone)
-    return Part(found, (*runs.unread, *_and_more(lacking)))
+    unseen = (f"of the commits that were applied, only the latest {len(found):,} were looked at",) if more else ()
+    return Part(found, (*runs.unread, *_and_more(lacking), *unseen))
 
 
-def _commits(repository: Repository, runs: Iterable[RunRecord]) -> tuple[tuple[Commit, ...], list[str]]:
-    """Those that this clone has, and the others."""
+def _commits(repository: Repository, runs: Iterable[RunRecord]) -> tuple[tuple[Commit, ...], list[str], bool]:
+    """Those that this clone has, the others, and whether there are more than are looked at."""
     applied = [run for run in runs if run.sort == "apply" and run.commit]
     here, gone = known(repository, (commit for run in applied for commit in (run.commit, run.previous) if commit))
     there = set(here)
@@ -223,7 +224,8 @@ def _commits(repository: Repository, runs: Iterable[RunRecord]) -> tuple[tuple[C
     for run in applied:
         if run.commit in there:
             wanted.update(dict.fromkeys(applied_between(repository, run.previous if run.previous in there else "", run.commit)))
-    return tuple(Commit(*one) for one in provenance(repository, list(wanted)[:MOST])), gone  # the latest: their runs come first
+    latest = list(wanted)[:MOST]  # their runs come first
+    return tuple(Commit(*one) for one in provenance(repository, latest)), gone, len(wanted) > MOST
 
 
 __all__ = [

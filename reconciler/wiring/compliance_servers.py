@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .clients import ClientPool
 
-_TRANSIT = "vault.transit_key"
+_TRANSIT, _PKI = "vault.transit_key", "vault.pki_"
 _SECONDS = 10.0  # for a handshake
 
 
@@ -70,8 +70,7 @@ def shares_of(root: VaultClient, instance: str) -> Shares:
 
 def keys_of(clients: ClientPool, desired: Desired, instance: str) -> Iterator[LiveKey]:
     """Every transit key in the instance's namespace, and in those where one is declared."""
-    declared = {address.place for address in desired.resources if address.kind == _TRANSIT and address.place.instance == instance}
-    for place in sorted({Place(instance), *declared}):
+    for place in _places(desired, instance, _TRANSIT):
         client = clients.client("vault", place)
         for mount in _mounts(client, "transit"):
             listing = client.list(f"{mount}/keys")
@@ -79,6 +78,12 @@ def keys_of(clients: ClientPool, desired: Desired, instance: str) -> Iterator[Li
                 read = client.read(f"{mount}/keys/{name}")
                 if read is not None:
                     yield _key(str(Address(_TRANSIT, f"{mount}/{name}", place)), read)
+
+
+def _places(desired: Desired, instance: str, kinds: str) -> list[Place]:
+    """The instance's own namespace, and those where something of kinds that begin so is declared."""
+    declared = {address.place for address in desired.resources if address.kind.startswith(kinds) and address.place.instance == instance}
+    return sorted({Place(instance), *declared})
 
 
 def _mounts(client: VaultClient, sort: str) -> Iterator[str]:
@@ -105,15 +110,16 @@ def _made(version: object) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(int(str(version)), datetime.UTC)
 
 
-def authorities_of(clients: ClientPool, instance: str) -> Iterator[Certificate]:
-    """The certificates of the issuers of an instance."""
-    client = clients.client("vault", Place(instance))
-    for mount in _mounts(client, "pki"):
-        listing = client.list(f"{mount}/issuers")
-        for id in listing.keys if listing else ():
-            text = str((client.read(f"{mount}/issuer/{id}") or {}).get("certificate", ""))
-            if text:
-                yield _certificate(f"vault/{instance}/{mount}", text.encode())
+def authorities_of(clients: ClientPool, desired: Desired, instance: str) -> Iterator[Certificate]:
+    """The certificates of the issuers in the instance's namespace, and in those where a PKI role is declared."""
+    for place in _places(desired, instance, _PKI):
+        client = clients.client("vault", place)
+        for mount in _mounts(client, "pki"):
+            listing = client.list(f"{mount}/issuers")
+            for id in listing.keys if listing else ():
+                text = str((client.read(f"{mount}/issuer/{id}") or {}).get("certificate", ""))
+                if text:
+                    yield _certificate(f"vault/{place}/{mount}", text.encode())
 
 
 def endpoint_certificate(connection: Connection, instance: str) -> Iterator[Certificate]:

@@ -17,6 +17,7 @@ from reconciler.compliance.assess import assess
 from reconciler.compliance.checks import ALL, OFFLINE
 from reconciler.compliance.result import Report, Result, Status
 from reconciler.core.resource import Origin
+from reconciler.desired import commits
 from reconciler.desired.environments import read_environment
 from reconciler.desired.git import Repository
 from reconciler.desired.load import load
@@ -27,7 +28,7 @@ from reconciler.devicelog.runs import Ours
 from reconciler.devicelog.tally import Tally
 from reconciler.kinds import KINDS
 from reconciler.settings import Settings
-from reconciler.wiring import compliance_reads
+from reconciler.wiring import compliance_reads, compliance_records
 from reconciler.wiring.compliance import gather, report
 from reconciler.wiring.compliance_desired import offline_report
 from tests.backends.vault_tls import sealed_tls_server
@@ -173,6 +174,33 @@ def test_each_thing_that_went_wrong_is_told_by_the_check_that_is_for_it(lived_in
     assert origins["vault.policy/readers"] == Origin(
         "desired-state/all.yaml", DESIRED[: DESIRED.index("kind: vault.policy\n")].count("\n") + 1
     )
+
+
+def test_issuers_of_a_namespace_in_which_a_role_is_declared_are_looked_at(site: Site) -> None:
+    def write(path: str, **body: object) -> None:
+        status, said = ask(site.environ["VAULT_ADDR"], "POST", f"/v1/{site.namespace}/{path}", token=site.environ["VAULT_TOKEN"], body=body)
+        assert status in (200, 204), said
+
+    write("sys/namespaces/team")
+    write("team/sys/mounts/pki", type="pki")
+    write("team/pki/root/generate/internal", common_name="team.example.com", ttl="24h", key_type="ec", key_bits=256)
+    site.write(
+        "desired-state/pki.yaml", "kind: vault.pki_role\nname: pki/web\nnamespace: team\nspec: {key_type: ec, key_bits: 256, max_ttl: 1d}\n"
+    )
+    site.commit()
+    (finding,) = by_id(report(settings_of(site)))["C24"].findings
+    assert f"{finding.address}: {finding.message}".startswith("vault/primary/team/pki: the certificate of CN=team.example.com ends on")
+
+
+def test_more_applied_commits_than_are_looked_at_are_told(lived_in: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (commits, compliance_records):
+        monkeypatch.setattr(module, "MOST", 3)
+    assert "were looked at" not in by_id(report(settings_of(lived_in)))["C20"].reason
+    for _ in range(4):
+        lived_in.commit()
+    lived_in.apply()
+    found = by_id(report(settings_of(lived_in)))["C20"]
+    assert (found.reason, found.population) == ("of the commits that were applied, only the latest 3 were looked at", 3)
 
 
 def test_an_emergency_is_on_record_with_what_became_of_it(lived_in: Site) -> None:
