@@ -2,7 +2,8 @@
 
 With a forge, only the plan that stood on the pull request is applied, and only while its merge is the tip. What cannot be
 settled so (nobody reviewed it, it would come out otherwise now, a guard says no) is said there, with the plan as it is now,
-and waits for `/reconcile apply`. Without a forge the tip is applied, behind the guards.
+and waits for `/reconcile apply`. Without a forge the tip is applied, behind the guards; where there was one and is none any
+more, only after somebody has applied by hand.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from .worker import Later
 
 MOST_ATTEMPTS = 5  # of what fails part-way: each is undone, so each is a jolt to whoever uses the servers
 FIRST_PAUSE = 60.0
-FINAL = ("applied", "in sync", "refused", "unreviewed", "given up", "rolled back")
+REVIEWING = "reviewing"  # the note on whether plans are reviewed
+ENDED = ("applied", "in sync", "rolled back")
+FINAL = (*ENDED, "refused", "unreviewed", "given up")  # the others are put to people, who may have applied it themselves
 
 
 class Settled(NamedTuple):
@@ -61,19 +64,24 @@ class BranchLook:
         ports = self._ports
         noted = ports.notes.read("tip") or {}
         same = noted.get("commit") == tip
-        if same and noted["state"] in FINAL:
+        ended = same and noted["state"] in ENDED
+        by_hand = not ended and ports.commands.applied()[-1:] == (tip,)
+        if same and noted["state"] in FINAL and not by_hand:
             self._report(tip, noted)
             return f"{tip[:7]} is {noted['state']}"
         if same and noted["state"] == "failed":
             self._report(tip, noted)
         if same and noted.get("again", 0) > ports.clock():
             return f"{tip[:7]} failed and is tried again later"
-        if ports.commands.applied()[-1:] == (tip,):
+        forge = ports.forge()
+        if forge or by_hand:
+            # A push may take the forge away. Once there was one, only who applies without it ends that plans are reviewed.
+            ports.notes.write(REVIEWING, forge is not None)
+        if by_hand:
             # By somebody else, or before we lost our memory; or by us, and we were killed before we could say so.
             return self._note(tip, Settled("applied", "Applied"), {}, reported=not (same and noted.get("begun")))
-        forge = ports.forge()
         digest = self._reviewed(forge, tip) if forge else ""
-        if forge and not digest:
+        if not digest and (forge or ports.notes.read(REVIEWING)):
             return self._note(tip, self._unreviewed(tip), noted if same else {})
         return self._note(tip, self._apply(tip, digest, noted if same else {}), noted if same else {})
 

@@ -70,9 +70,14 @@ class Repository:
 
     def merge(self, number: int, **changes: str) -> str:
         """Merge it: the branch as it is now, with its changes."""
+        commit = self.push(number, **changes)
+        self.at.forge.merge(number, commit)
+        return commit
+
+    def push(self, number: int, **changes: str) -> str:
+        """The same, without a pull request."""
         commit = f"{number:02d}" + "e" * 38
         self.servers.desired[commit] = {**self.servers.desired[self.at.clone.tip], **changes}
-        self.at.forge.merge(number, commit)
         self.at.clone.tip = commit
         self.at.clone.history.append(commit)
         return commit
@@ -260,3 +265,19 @@ def test_a_forge_that_cannot_be_asked_applies_nothing(repository: Repository) ->
     with pytest.raises(Unavailable):
         repository.at.look()
     assert repository.servers.live == {}
+
+
+def test_a_push_that_takes_the_forge_away_is_not_applied_until_somebody_has_applied_without_it(repository: Repository) -> None:
+    repository.propose(1, a="1")
+    repository.merge(1, a="1")
+    repository.at.look()
+    object.__setattr__(repository.at.ports, "forge", lambda: None)
+    for number in (2, 3):
+        tip = repository.push(number, a="2")  # the second changes nothing more, and ends nothing
+        assert "Not applied" in repository.at.look()
+    assert repository.servers.live == {"a": "1"}
+    repository.servers.apply(tip, "")
+    repository.at.look()
+    repository.push(4, a="4")
+    repository.at.look()
+    assert repository.servers.live == {"a": "4"}
