@@ -118,9 +118,14 @@ def backing_sentence(framework: str, rows: Sequence[Backed]) -> str:
 
 
 def check_words(row: Backed) -> str:
-    """The checks, with what is wrong in words; those that pass need none."""
-    made = [one.check if one.status is Status.PASS else f"{one.check} {WORDS[one.status]}" for one in row.results]
+    """The checks, with what is wrong in words; those that pass need none, unless an exception made them."""
+    made = [f"{one.check}{'' if one.status is Status.PASS else f' {WORDS[one.status]}'}{lifted_words(one)}" for one in row.results]
     return ", ".join([*made, *(f"{check} not made" for check in row.unmade)])
+
+
+def lifted_words(result: Result) -> str:
+    """A control that has evidence for it by an exception must show that it is so."""
+    return f" ({len(lifted(result)):,} excepted)" if lifted(result) else ""
 
 
 def exception_sentence(excepted: Excepted) -> str:

@@ -25,6 +25,7 @@ from .compliance import (
     failing,
     framework_name,
     lifted,
+    lifted_words,
     moment,
     ordered,
     title,
@@ -55,6 +56,7 @@ def compliance_html(report: Report, frameworks: Frameworks) -> str:
         "states": _STATES,
         "failing": failing,
         "lifted": lifted,
+        "lifted_words": lifted_words,
         "excepted": exception_sentence,
     }
     return _environment().get_template("compliance.html").render(shown)

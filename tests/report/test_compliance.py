@@ -101,6 +101,17 @@ def test_a_check_that_passes_by_an_exception_shows_it() -> None:
     assert "[exception old-key, approved by platform@example.com: partner cannot rotate; until 2027-03-31]" in text
 
 
+@pytest.mark.parametrize("shown", [compliance_text, compliance_markdown, compliance_html])
+def test_a_control_whose_evidence_is_an_exception_shows_that_beside_it(shown: Callable[[Report, Frameworks], str]) -> None:
+    pci = {"pci": FRAMEWORKS["pci"]}
+    lines = {
+        "some": next(line for line in shown(report(result("C02", PASS, LIFTED, LIFTED)), pci).splitlines() if "2 excepted" in line),
+        "none": [line for line in shown(report(result("C02", PASS)), pci).splitlines() if "excepted)" in line],
+    }
+    assert "C02" in lines["some"]
+    assert lines["none"] == []
+
+
 def test_a_terminal_is_not_flooded_by_one_check() -> None:
     many = [replace(OLD, address=f"secret/{number}") for number in range(500)]
     text = compliance_text(report(result("C02", FAIL, *many)), {})
