@@ -28,10 +28,9 @@ def _checked(decrypted: bool) -> str:
 def _held(found: Mapping[str, Any]) -> Iterable[str]:
     counts = found["counts"]
     ledger = found["ledger"]
-    if ledger:
-        yield f"ledger: state {ledger['serial']}, {counts.get('ledger entry', 0):,} entries"
-    if found["audit_entries"] is not None:
-        yield f"audit log: {found['audit_entries']:,} entries"
+    yield f"ledger: state {ledger['serial']}, {counts.get('ledger entry', 0):,} entries" if ledger else "ledger: there was none"
+    entries = found["audit_entries"]
+    yield "audit log: there was none" if entries is None else f"audit log: {entries:,} entries"
     for part in sorted({name.partition(" ")[0] for name in counts} - {"ledger", "audit", "snapshot"}):
         yield f"store {part}: {counts.get(f'{part} version', 0):,} versions"
     if "snapshot snapshot" in counts:

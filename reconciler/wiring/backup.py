@@ -119,7 +119,9 @@ def make_backup(at: Desk, out: Path | None, recipients: Sequence[str], *, snapsh
             recorder.outcome(intent, "failed")
             raise
         recorder.outcome(intent, "applied", fp=manifest.payload.sha256)
-    return {**found, "file": str(file)}
+    # A store that had nothing may be a folder that is not mounted today: it is to be seen.
+    counts = {f"{name} version": 0 for name in at.environment.stores.declared} | found["counts"]
+    return {**found, "counts": counts, "file": str(file)}
 
 
 def _compared(file: Path, manifest: Manifest, book: Log, identities: Sequence[x25519.Identity]) -> dict[str, Any]:

@@ -103,6 +103,14 @@ def test_an_identity_that_is_typed_in_the_place_of_its_file_is_not_shown(lived_i
         assert identity not in refusal(lived_in.run("backup", option, identity), 2)
 
 
+def test_what_there_was_nothing_of_is_said(site: Site, keys: tuple[Path, Path]) -> None:
+    name = "desired-state/environments/dev.yaml"
+    files = "files: {path: .secrets, slots: [{passphrase: {from: env:PHRASE}}]}"
+    site.write(name, (site.repo / name).read_text().replace("vault: {mount: kv}", files) + "ledger: {file: .reconcile/ledger}\n")
+    text = site.run("backup", PHRASE="x" * 20).out
+    assert "  ledger: there was none\n  audit log: there was none\n  store files: 0 versions\n" in text
+
+
 def test_a_store_that_cannot_be_read_makes_no_backup(lived_in: Site, tmp_path: Path) -> None:
     name = "desired-state/environments/dev.yaml"
     lived_in.write(name, (lived_in.repo / name).read_text().replace("mount: kv", "mount: nowhere"))
