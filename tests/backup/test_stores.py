@@ -17,6 +17,7 @@ from reconciler.backup.planning import Aims, steps
 from reconciler.backup.records import Record
 from reconciler.backup.restoring import Hands, Place, carry_out
 from reconciler.core.address import parse_address
+from reconciler.core.errors import ReconcilerError
 from reconciler.core.run import RunRecord
 from reconciler.ledger.file import FileShelf
 from reconciler.ledger.ledger import Ledger
@@ -184,6 +185,16 @@ def test_an_audit_log_comes_back_and_goes_on(tmp_path: Path, shipped: bool) -> N
     assert there.lines()[:9] == here.lines()[:9]
     assert [one.action for one in steps(records, aims)] == ["same"]
     assert [one.action for one in steps(list(audit_records(here.book)), aims)] == ["newer"], "the two went different ways"
+
+
+def test_a_log_from_which_something_is_archived_meanwhile_makes_no_backup_with_a_hole(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "log")
+    desk.run(changes=2)
+    reading = audit_records(desk.book)
+    next(reading)
+    desk.book.drop(desk.book.segments()[0].id, b"{}")
+    with pytest.raises(ReconcilerError, match="went to the archive while it was read"):
+        list(reading)
 
 
 def apply(shelf: FileShelf, run: str) -> None:
