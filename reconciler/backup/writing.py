@@ -52,8 +52,7 @@ class _Measured(io.BufferedIOBase):
 
 def write_backup(file: Path, origin: Origin, records: Iterable[Record], recipients: list[x25519.Recipient], signer: Signer) -> Manifest:
     """Write a backup, and return when it is on the disk under its name. What the records raise is raised; then nothing is left."""
-    if file.exists():
-        raise Usage(f"{file} is there already (a backup is never written over)")
+    _refuse_there(file)
     unfinished = file.with_name(f"{file.name}{UNFINISHED}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -64,6 +63,7 @@ def write_backup(file: Path, origin: Origin, records: Iterable[Record], recipien
             manifest = _write(stream, file.parent, origin, records, recipients, signer)
             stream.flush()
             os.fsync(stream.fileno())
+            _refuse_there(file)  # another one may have been finished between the first look and the temporary name
         os.rename(unfinished, file)
         _sync(file.parent)
     except FileExistsError:
@@ -105,6 +105,11 @@ def _lines(records: Iterable[Record], payload: _Measured, index: _Measured, fact
         index.lines += 1
         payload.lines += 1
         yield line
+
+
+def _refuse_there(file: Path) -> None:
+    if file.exists():
+        raise Usage(f"{file} is there already (a backup is never written over)")
 
 
 def _forget(file: Path) -> None:

@@ -156,6 +156,18 @@ def test_a_file_that_is_there_is_never_written_over(kept: Kept) -> None:
     assert kept.file.read_bytes() == before
 
 
+def test_a_file_that_came_meanwhile_is_not_written_over_either(tmp_path: Path) -> None:
+    file = tmp_path / "two.backup"
+
+    def slow() -> Iterator[Record]:
+        yield from RECORDS
+        file.write_bytes(b"another")
+
+    with pytest.raises(Usage, match="is there already"):
+        written(file, slow())
+    assert (file.read_bytes(), [*tmp_path.iterdir()]) == (b"another", [file])
+
+
 def test_only_its_owner_may_read_the_file(kept: Kept) -> None:
     assert kept.file.stat().st_mode & 0o077 == 0
 
