@@ -176,10 +176,14 @@ def tallied_of(reach: Reach, instances: tuple[str, ...]) -> Part[Tallied]:
     for one in seen.found:
         problems = tuple((f"secret/{found.path}", f"{found.sort}: {found.message}") for found in one.findings)
         unread += _and_more(tuple(f"store {held.store}: {held.path}: {held.unread}" for held in one.unread))
-        if one.begin:
-            tallied.append(Tallied(sum(account.versions for account in one.accounts.values()), problems))
-        else:
+        accounts = one.accounts.values()
+        # What is older than the log's lines was counted, and not judged.
+        judged = sum(account.versions - account.before - account.archived - account.undated for account in accounts)
+        tallied.append(Tallied(judged, problems))
+        if not one.begin:
             unread.append("the audit log is empty")
+        elif not judged and any(account.versions for account in accounts):
+            unread.append("no version in a store is known to be as young as the lines of the audit log")
     return Part(tuple(tallied), tuple(unread))
 
 

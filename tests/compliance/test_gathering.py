@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from reconciler.backends.vault.client import VaultClient
+from reconciler.completeness.assess import Completeness
+from reconciler.completeness.match import Account
 from reconciler.compliance.assess import assess
 from reconciler.compliance.checks import ALL, OFFLINE
+from reconciler.compliance.evidence import Part
 from reconciler.compliance.result import Report, Result, Status
+from reconciler.compliance.seen import Tallied
 from reconciler.core.resource import Origin
 from reconciler.desired import commits
 from reconciler.desired.environments import read_environment
@@ -28,9 +32,10 @@ from reconciler.devicelog.runs import Ours
 from reconciler.devicelog.tally import Tally
 from reconciler.kinds import KINDS
 from reconciler.settings import Settings
-from reconciler.wiring import compliance_reads, compliance_records
+from reconciler.wiring import completeness, compliance_reads, compliance_records
 from reconciler.wiring.compliance import gather, report
 from reconciler.wiring.compliance_desired import offline_report
+from reconciler.wiring.compliance_reach import part
 from tests.backends.vault_tls import sealed_tls_server
 from tests.backup.conftest import make_keys
 from tests.cli.site import Site, site_in
@@ -201,6 +206,18 @@ def test_more_applied_commits_than_are_looked_at_are_told(lived_in: Site, monkey
     lived_in.apply()
     found = by_id(report(settings_of(lived_in)))["C20"]
     assert (found.reason, found.population) == ("of the commits that were applied, only the latest 3 were looked at", 3)
+
+
+def test_versions_that_are_older_than_the_log_are_no_evidence_that_it_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tallied(account: Account, begin: str = "2027-01-15T12:00:00.000Z") -> Part[Tallied]:
+        monkeypatch.setattr(completeness, "completeness_of", lambda *_: Completeness(begin, {"vault": account}))
+        here = SimpleNamespace(settings=None, environment=None, clients=None, part=lambda _, read, what: part(read, what))
+        return compliance_records.tallied_of(cast("Reach", here), ())
+
+    assert tallied(Account(versions=3, matched=2, before=1)) == Part((Tallied(2, ()),))
+    assert tallied(Account(versions=3, before=1, archived=1, undated=1)).unread
+    assert tallied(Account(versions=3, before=3), begin="").unread == ("the audit log is empty",)
+    assert tallied(Account()).unread == ()
 
 
 def test_an_emergency_is_on_record_with_what_became_of_it(lived_in: Site) -> None:
