@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ..secrets.aws_store import LIVE, STAGED, Aws, AwsStore
+from ..secrets.aws_store import HISTORY, LIVE, STAGED, Aws, AwsStore
 from ..secrets.store import SecretStore, checked_path
 
 if TYPE_CHECKING:  # two of them bring what most commands do not need
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # two of them bring what most commands do not need
 DEFAULT_KEPT = 10  # versions that KV v2 keeps where neither the mount nor the secret says
 LABELS = 14  # AWS takes 20 a secret: the rest is for AWS's own three, for puts and for rotations
 _PENDING = "AWSPENDING"
-_LABEL = re.compile(r"reconciler-history-(\d{6})")
+_LABEL = re.compile(rf"{HISTORY}(\d{{6}})")
 _SERVICE = "secretsmanager"
 _TEXT = "it holds numbers, lists or maps, which arrive as their JSON text"
 _TAG_KEY = re.compile(r"[\w\s.:/=+\-@]{1,128}")
@@ -220,7 +220,7 @@ class AwsSide(NamedTuple):
             return
         for label in ours[: max(len(ours) - LABELS + 1, 0)]:
             self._label(path, VersionStage=label, RemoveFromVersionId=labels[label])
-        self._label(path, VersionStage=f"reconciler-history-{(_number(ours[-1:]) if ours else 0) + 1:06}", MoveToVersionId=version)
+        self._label(path, VersionStage=f"{HISTORY}{(_number(ours[-1:]) if ours else 0) + 1:06}", MoveToVersionId=version)
 
     def _label(self, path: str, **move: str) -> None:
         self.client.change(_SERVICE, "update_secret_version_stage", SecretId=self.prefix + checked_path(path), **move)

@@ -10,13 +10,14 @@ from typing import Protocol, runtime_checkable
 from ..core.errors import ReconcilerError
 from ..core.keeping import LegalHold
 from ..rotation.state import FOLDER, State, read_state, sibling
+from ..secrets.aws_store import HISTORY, STAGED
 from ..secrets.store import SecretStore, Version
 from .due import Due, Stays, Thing, divided
 
 WORKERS = 8
 PREVIOUS = "AWSPREVIOUS"
-FREE = frozenset({PREVIOUS, "reconciler-put"})
-"""Labels that say nothing of who needs a version: AWS and our store move them by themselves."""
+FREE = frozenset({PREVIOUS, STAGED})
+"""Labels that say nothing of who needs a version: AWS and our store move them by themselves. So it is with those of HISTORY."""
 
 
 @runtime_checkable
@@ -58,7 +59,7 @@ def look_at(store: SecretStore, path: str, before: str, holds: Sequence[LegalHol
     needed = _needed(store, path)
     if isinstance(needed, str):
         return Due(staying=tuple(Stays(thing, needed) for thing in old))
-    labels = {one.id: [label for label in one.labels if label not in FREE] for one in versions}
+    labels = {one.id: [label for label in one.labels if label not in FREE and not label.startswith(HISTORY)] for one in versions}
     reasons = {
         thing: "its rotation needs it" if thing.version in needed else f"is labelled {', '.join(labels[thing.version])}"
         for thing in old

@@ -24,6 +24,7 @@ from ..core.errors import BackendError, Conflict, Denied, Missing, Unavailable, 
 from .store import SINGLE, Held, Version, checked_path, checked_value, value_of
 
 LIVE = "AWSCURRENT"
+HISTORY = "reconciler-history-"  # by which a migration has a version stay readable
 STAGED = "reconciler-put"
 """The label of a version that is not yet what readers get. One name for all puts: a version that loses it to another put
 can still be moved to, and a put that was killed leaves nothing to tidy up."""

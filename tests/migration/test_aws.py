@@ -11,6 +11,7 @@ from reconciler.core.errors import Refused
 from reconciler.migration import verbs
 from reconciler.migration.record import Record
 from reconciler.migration.sides import LABELS, AwsSide
+from reconciler.retention import versions
 from reconciler.secrets.aws_store import AwsStore
 from tests.migration.desks import Stand
 from tests.secrets.aws_double import AwsDouble
@@ -93,6 +94,14 @@ def test_later_writes_keep_the_newest_readable_within_the_labels_that_aws_takes(
     (found,) = verbs.verified(cloud.desk, cloud.desk.record())
     assert found.wrong == ()
     assert f"aws keeps {LABELS} versions: version 1 of old made room for later ones" in found.notes
+
+
+def test_what_was_moved_goes_when_it_is_older_than_it_is_kept(tmp_path: Path) -> None:
+    cloud = filled(tmp_path, Double())
+    verbs.start(cloud.desk, WANTED)
+    for thing in versions.look_at(cloud.aws, "db", "2999-01-01T00:00:00Z", ()).going:
+        cloud.aws.destroy("db", thing.version)
+    assert cloud.moved() == VALUES[-1:]
 
 
 def test_a_secret_that_is_deleted_and_put_again_is_so_in_aws_too(tmp_path: Path) -> None:
