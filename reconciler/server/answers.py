@@ -111,7 +111,7 @@ class EventAnswer(Answer):
     received: float
     attempts: int
     finished: float | None
-    outcome: str
+    outcome: str = Field(description="empty for tokens that may not read the ledger's state: it may name anything")
 
 
 class EventsAnswer(Answer):

@@ -115,7 +115,9 @@ async def _health(api: Api, _request: Request) -> BaseModel:
 async def _events(api: Api, request: Request) -> BaseModel:
     before = _whole(request, "before", 0, 10**15)
     found = await asyncio.to_thread(api.events.latest, _whole(request, "limit", 50, MOST), before or None)
-    return EventsAnswer.model_validate({"events": list(map(_event, found))})
+    # Outcomes may name what could not be read.
+    named = LEDGER_ALONE in await _shown(api, request, [LEDGER_ALONE])
+    return EventsAnswer.model_validate({"events": [one if named else {**one, "outcome": ""} for one in map(_event, found)]})
 
 
 async def _runs(api: Api, request: Request) -> BaseModel:

@@ -79,7 +79,9 @@ class Refusals:
         """A webhook that was not taken. What is ignored or a duplicate was not refused."""
         log_notice(notice)
         if notice.status >= 400:
-            self._note(f"signature of {notice.webhook}", notice.status, notice.reason, str(notice.address or ""))
+            # What could not be read is named behind the colon: that is for the log, not for all who may see refusals.
+            reason = notice.reason.partition(":")[0] if notice.status >= 500 else notice.reason
+            self._note(f"signature of {notice.webhook}", notice.status, reason, str(notice.address or ""))
 
     def _note(self, by: str, status: int, reason: str, address: str) -> None:
         key = (by, status, reason[:LONGEST_REASON], address)

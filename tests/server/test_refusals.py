@@ -57,6 +57,12 @@ def test_the_same_refusal_again_is_one_row_and_the_latest_come_first(database: D
     assert len(one.latest(1)) == 1
 
 
+def test_what_could_not_be_read_is_not_named(database: Database) -> None:
+    one = kept(database, [1.0])
+    one.noticed(Notice("github", 503, "the secret cannot be read: webhooks/github: the store is sealed", PEER))
+    assert [row.reason for row in one.latest(9)] == ["the secret cannot be read"]
+
+
 def test_a_flood_from_everywhere_fills_no_more_than_is_set_aside(database: Database) -> None:
     one = kept(database, [1.0])
     for number in range(MOST_NOTED + 50):

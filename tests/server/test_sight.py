@@ -134,10 +134,14 @@ def test_metrics_and_why_drift_cannot_be_told_are_for_who_may_read_the_ledgers_s
         until(lambda: idle(server, several), "the first looks end")
         with closing(SqliteDatabase(several.clone / ".reconcile" / "serve.sqlite")) as database:
             Notes(database).write("drift", why)
+            with database.transaction() as run:
+                run("UPDATE events SET outcome = %s WHERE finished IS NOT NULL", f"drift cannot be told: {why['why']}")
         assert [server.ask("GET", "/metrics", one)[0] for one in (nobody, team, reader)] == [403, 403, 200]
         for token, told in ((team, False), (reader, True)):
             assert ("vault.policy/q" in page(server, "/ui", token)[1]) is told
             assert (server.ask("GET", "/api/v1/drift", token)[1]["why"] is not None) is told
+            outcomes = [one["outcome"] for one in server.ask("GET", "/api/v1/events", token)[1]["events"]]
+            assert any("vault.policy/q" in one for one in outcomes) is told
             assert (server.ask("GET", "/api/v1/status", token)[1]["drift"]["why"] is not None) is told
 
 
