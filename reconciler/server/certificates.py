@@ -88,7 +88,7 @@ class Certificates:
         if marks == self._marks:
             return
         try:
-            self.context.newest = refuse_unverified(server_context(*self._files))
+            self.context.newest = _revoking(self.context.newest, refuse_unverified(server_context(*self._files)))
         except Usage as error:
             if str(error) != self._problem:
                 log.warning("the certificates in effect stay, since the new ones do not fit: %s", error)
@@ -102,6 +102,13 @@ class Certificates:
             self._wake.wait(LOOK_SECONDS)
             self._wake.clear()
             self.look()
+
+
+def _revoking(before: ssl.SSLContext, new: ssl.SSLContext) -> ssl.SSLContext:
+    """The new context. Raises Usage where it has lost the revocation list: a file that is half written would let in who was revoked."""
+    if before.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF and not new.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF:
+        raise Usage("the revocation list is gone from the file of client authorities (only a new start does without one)")
+    return new
 
 
 def _marks(files: Files) -> Sequence[object]:

@@ -85,6 +85,21 @@ def test_a_client_is_refused_once_it_is_on_the_revocation_list(place: Place, run
     assert [refused(server, one) for one in clients] == [False, False], "what was taken off the list counts no more"
 
 
+def test_a_file_that_is_half_written_lets_nobody_in_who_was_revoked(place: Place, running: tuple[Certificates, Served]) -> None:
+    certificates, server = running
+    bad = issue(place.ca, uris=[URI])
+    context = client(place.folder, place.ca, bad)
+    place.trust(place.ca.pem + revoke(place.ca, bad))
+    certificates.look()
+    place.trust(place.ca.pem)  # as far as it was written when it was read
+    certificates.look()
+    assert refused(server, context)
+    assert "revocation list is gone" in certificates.problems()[0]
+    place.trust(place.ca.pem + revoke(place.ca, bad))
+    certificates.look()
+    assert (refused(server, context), certificates.problems()) == (True, [])
+
+
 def test_an_authority_that_is_taken_away_is_trusted_no_more(place: Place, running: tuple[Certificates, Served]) -> None:
     certificates, server = running
     other = authority("other")
