@@ -39,6 +39,14 @@ class Course(NamedTuple):
             return f"{path}: {store} is a copy of {record.leader} while {record} is in force (write to {record.leader})"
         return ""
 
+    def is_left_over(self, store: str, path: str, version: str) -> bool:
+        """Whether it is the copy of a version that was destroyed past `reconcile`: what `verify` says is to be destroyed can be."""
+        record, crossing = self.record, self.crossing
+        if record.phase != "dual" or store != record.destination or not record.covers(path):
+            return False
+        leaders = {pair.leader for pair in crossing.pairs.read(path).pairs if pair.follower == version}
+        return any(slot.destroyed and slot.id in leaders for slot in crossing.leader.look(path).slots)
+
     def carry(self, path: str) -> None:
         """Copy what a command has just written. Raises PartlyWritten."""
         crossing = self._crossing()
@@ -103,7 +111,8 @@ class Routed(NamedTuple):
         self._carry(path)
 
     def destroy(self, path: str, version: str) -> None:
-        self._allowed(path)
+        if not self.course.is_left_over(self.name, path, version):
+            self._allowed(path)
         if not self._moves(path):
             return self.store.destroy(path, version)
         # The copies first: while the leader has it, the destroying can be done again. And after it those made in between.

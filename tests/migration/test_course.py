@@ -170,6 +170,12 @@ def test_a_version_destroyed_past_reconcile_is_found_in_the_copy(stand: Stand) -
     begun(stand).old.destroy("db/orders", "2")
     (why,) = (why for one in verbs.verified(stand.desk, stand.desk.record()) for why in one.wrong)
     assert "version 2 is destroyed in old, and version 2 of new is not (reconcile secret delete 'db/orders' --version 2 --store new)" in why
+    for version in ("1", "3"):
+        with pytest.raises(Refused, match="new is a copy of old"):
+            stand.routed("new").destroy("db/orders", version)
+    stand.routed("new").destroy("db/orders", "2")
+    assert verbs.cutover(stand.desk, yes)
+    assert history(stand.new, "db/orders") == [VALUES[0], *VALUES[2:]]
 
 
 def test_after_the_cutover_the_source_takes_no_writes_and_keeps_everything(stand: Stand) -> None:
