@@ -14,7 +14,7 @@ from reconciler.audit.scribe import Scribe
 from reconciler.backup.comparing import Step
 from reconciler.backup.damage import Damaged
 from reconciler.backup.drill import Drilled
-from reconciler.backup.planning import Aims, steps
+from reconciler.backup.planning import WENT_ON, Aims, steps
 from reconciler.backup.reading import Opened, opened
 from reconciler.backup.restoring import ACTION, Carried, Hands, Place, carry_out
 from reconciler.core.errors import ReconcilerError, Refused, Usage
@@ -54,7 +54,7 @@ class Restoring:
     def carry_out(self, planned: Sequence[Step]) -> Iterator[Carried]:
         """Do it. What the plan found to be newer stays."""
         # The state of a rotation belongs to its secret: it is not put beside another one.
-        newer = {(step.part, f"{ROTATIONS}{step.id}") for step in planned if step.action == "newer"}
+        newer = {(step.part, f"{ROTATIONS}{step.id}") for step in planned if step.action == "newer" or step.why == WENT_ON}
         todo = {(step.part, step.id): step for step in planned if step.begins and (step.part, step.id) not in newer}
         if todo:
             shelf_of(self.at.settings, self.at.environment, self.at.clients, gated=False).prepare()

@@ -19,7 +19,7 @@ from tests.backup.lost import phases
 from tests.backup.made import made, refusal
 from tests.cli.site import Ran, Site
 from tests.cli.test_two_logins import TwoLogins
-from tests.rotation.kv import read, write
+from tests.rotation.kv import read, request, write
 from tests.rotation.orders import document, login, new_database, value
 from tests.rotation.test_commands import HOOK, declare
 
@@ -127,6 +127,19 @@ def test_a_lost_folder_of_encrypted_files_comes_back_while_the_rest_stays(site: 
     assert restore(site, backup["file"], keys[0]).code == 0
     assert [site.run("secret", "get", path, "--store", "files").out for path in ("api_keys/claude", "webhooks/github")] == before
     assert read(site, "api_keys/claude") == {"value": "2"}
+
+
+def test_an_old_state_is_not_put_beside_a_secret_that_went_on(site: Site, keys: tuple[Path, Path]) -> None:
+    declare(site, HOOK)
+    site.apply()
+    assert site.run("rotate", "--secret-path", "webhooks/github").code == 0
+    backup = made(site, "--identity", str(keys[0]))
+    write(site, "webhooks/github", {"value": "by hand"})
+    state = "kv/metadata/_rotation/webhooks/github"
+    assert request(site, "DELETE", state)[0] == 204  # as somebody does who begins anew
+    ran = restore(site, backup["file"], keys[0])
+    assert ran.code == 0, ran.err
+    assert request(site, "GET", state)[0] == 404
 
 
 def test_a_raft_snapshot_brings_a_whole_server_back(tmp_path: Path, site: Site, keys: tuple[Path, Path]) -> None:
