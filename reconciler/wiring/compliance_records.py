@@ -25,6 +25,7 @@ from reconciler.desired.git import Repository
 from reconciler.engine.inventory import Inventory
 from reconciler.engine.plan import make_plan
 from reconciler.engine.scope import within_reach
+from reconciler.rotation.state import FOLDER
 
 from .auditing import book_of, recording
 from .compliance_reach import Reach, first_line
@@ -42,8 +43,8 @@ LOOKED_BACK = datetime.timedelta(days=400)
 """How far back the audit log is read at least."""
 RUNS = 50
 """Applies whose commits are looked at."""
-OURS = "_"
-"""What paths begin with that lie beside secrets: the state of rotations."""
+OURS = FOLDER
+"""What paths begin with that lie beside secrets: the state of rotations. Anything else is somebody's secret."""
 
 
 def drift_and_inventory(session: Session) -> tuple[Part[Drift], Part[Known]]:

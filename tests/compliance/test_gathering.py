@@ -158,7 +158,8 @@ def test_all_thirty_are_assessed_on_a_living_environment(lived_in: Site) -> None
 
 def test_each_thing_that_went_wrong_is_told_by_the_check_that_is_for_it(lived_in: Site, vault: VaultClient) -> None:
     vault.write("kv/data/api_keys/claude", {"data": {"value": "by-hand-1234567890"}})
-    vault.write("kv/data/forgotten", {"data": {"value": "by-hand-1234567890"}})
+    for path in ("forgotten", "_hidden/x"):
+        vault.write(f"kv/data/{path}", {"data": {"value": "by-hand-1234567890"}})
     vault.write("sys/policies/acl/readers", {"policy": 'path "*" { capabilities = ["read", "sudo"] }'})
     vault.write("transit/keys/other", {"exportable": True, "type": "ed25519"})
     vault.write("sys/mounts/pki", {"type": "pki", "config": {"max_lease_ttl": "87600h"}})
@@ -170,6 +171,7 @@ def test_each_thing_that_went_wrong_is_told_by_the_check_that_is_for_it(lived_in
         return [f"{one.address}: {one.message}" for one in found[check].findings]
 
     assert "secret/forgotten: is there, and nobody declared it" in said("C01")
+    assert "secret/_hidden/x: is there, and nobody declared it" in said("C01"), "an underscore hides nothing but the state of rotations"
     assert "vault.policy/readers: grants sudo on *" in said("C10")
     assert any(one.startswith("secret/api_keys/claude: out of band") for one in said("C14"))
     assert any(one.startswith("vault.policy/readers: was changed past git: rules") for one in said("C21"))
