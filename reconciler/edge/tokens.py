@@ -8,6 +8,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -52,6 +53,14 @@ def _plain(text: bytes) -> str:
     return text.decode() if _TOKEN.fullmatch(text) else ""
 
 
+class _Kept(NamedTuple):
+    """An answer of Vault. The principal is kept without the token, which whoever asks brings again."""
+
+    until: float
+    principal: Principal | None
+    bears: bool  # its token
+
+
 class VaultTokens:
     """A Proof. Each token is looked up once in a few seconds; what is kept of it is a hash, beside the principal.
 
@@ -70,7 +79,7 @@ class VaultTokens:
         self._shown = shown
         self._seconds = seconds
         self._clock = clock
-        self._kept: OrderedDict[bytes, tuple[float, Principal | None]] = OrderedDict()
+        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
         self._free = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def __call__(self, scope: Scope) -> Principal | None:
@@ -81,11 +90,12 @@ class VaultTokens:
         """Whose a token is, however it came."""
         key = hashlib.sha256(token.encode()).digest()
         kept = self._kept.get(key)
-        if kept is not None and self._clock() < kept[0]:
-            return kept[1]
+        if kept is not None and self._clock() < kept.until:
+            return replace(kept.principal, token=token) if kept.principal is not None and kept.bears else kept.principal
         async with self._free:
             principal = await self._look_up(token)
-        self._kept[key] = (self._clock() + self._seconds, principal)
+        bare = None if principal is None else replace(principal, token="")
+        self._kept[key] = _Kept(self._clock() + self._seconds, bare, principal is not None and bool(principal.token))
         self._kept.move_to_end(key)
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import ssl
@@ -220,6 +221,26 @@ def test_a_principal_shows_no_token_and_keeps_it_for_questions(vault: VaultClien
     assert principal.token == token
     assert token not in repr(principal)
     assert token not in str(principal)
+
+
+def test_no_token_is_kept_and_the_principal_has_it_all_the_same() -> None:
+    asked_for: list[str] = []
+
+    async def look_up(token: str) -> Principal:
+        asked_for.append(token)
+        return Principal("vault", "somebody", token=token)
+
+    token = "canary-" + "token"
+    tokens = VaultTokens(look_up)
+    for _ in range(2):
+        principal = asyncio.run(tokens.whose(token))
+        assert principal is not None
+        assert principal.token == token
+    assert asked_for == [token]
+    kept: list[object] = [tokens._kept]
+    for one in kept:  # grows meanwhile
+        assert one != token
+        kept.extend(held for held in gc.get_referents(one) if not isinstance(held, type))
 
 
 def test_vault_is_asked_once_in_a_while_and_for_no_more_than_it_can_answer() -> None:
