@@ -144,6 +144,13 @@ CASES = (
     Case("C01", "declared and not there", replace(GOOD, inventory=Part((Known(S, True, False, ORIGIN),))), S, ORIGIN),
     Case("C01", "there and not declared", replace(GOOD, inventory=Part((Known("secret/x", False, True),))), "secret/x"),
     Case("C02", "older than its interval", with_standing(last_rotated=int((NOW - 31 * DAY).timestamp())), S, ORIGIN),
+    Case(
+        "C02",
+        "an old value of which nobody knew when it was declared",
+        replace(GOOD, stock=Part((Stock("vault", "api_keys/claude", (Kept("1", NOW - 400 * DAY, True),)),))),
+        S,
+        ORIGIN,
+    ),
     Case("C02", "an interval longer than allowed", with_secret(interval=91 * 86400), S, ORIGIN),
     Case("C03", "no owner", with_secret(owner=""), S, ORIGIN),
     Case("C03", "no schedule", with_secret(interval=None), S, ORIGIN),
@@ -430,7 +437,7 @@ CASES = (
 )
 # What each check cannot do without. Those that are not named need the desired state alone.
 NEEDS: dict[str, tuple[str, ...]] = {
-    "C01": ("inventory",), "C02": ("standings",), "C04": ("standings",), "C05": ("rows", "standings"), "C07": ("rows",), "C10": ("access",),
+    "C01": ("inventory",), "C02": ("standings", "stock"), "C04": ("standings",), "C05": ("rows", "standings"), "C07": ("rows",), "C10": ("access",),
     "C11": ("access",), "C12": ("sinks",), "C13": ("verified",), "C14": ("tallied",), "C15": ("rows",), "C17": ("places",), "C18": ("clocks",),
     "C19": ("rows",), "C20": ("commits",), "C21": ("drift",), "C23": ("rows",), "C24": ("certificates",), "C25": ("keys",), "C26": ("shares",),
     "C27": ("rows",), "C28": ("stock",), "C29": ("reads",), "C30": ("rows",),

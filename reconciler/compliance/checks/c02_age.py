@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from reconciler.core.standing import Standing
 from reconciler.core.values import show_duration
 
-from ..evidence import Declared, Evidence, Part
+from ..evidence import Evidence, Part
 from ..judging import flaw, judged
 from ..result import Assessment, Check, Finding, Severity
 
@@ -15,34 +14,42 @@ _DAY = 86400
 
 
 def _assess(evidence: Evidence) -> Assessment:
-    standings = {one.path: one for one in evidence.standings.found}
-    seen = [(one.address, one.type, one.interval, _last(standings, one)) for one in evidence.secrets]
-    return judged(seen, _flaws(evidence, standings), evidence.standings, _unsaid(evidence, standings), nothing="no secret is declared")
+    lasts = _lasts(evidence)
+    seen = [(one.address, one.type, one.interval, lasts.get(one.path)) for one in evidence.secrets]
+    unsaid = _unsaid(evidence, lasts)
+    return judged(seen, _flaws(evidence, lasts), evidence.standings, evidence.stock, unsaid, nothing="no secret is declared")
 
 
-def _last(standings: Mapping[str, Standing], secret: Declared) -> int | None:
-    found = standings.get(secret.path)
-    return found.last_rotated if found else None
+def _lasts(evidence: Evidence) -> Mapping[str, int]:
+    """When each was last rotated: what was there before anybody rotated it is as old as its store says."""
+    made = {(one.store, one.path): one.versions[0].made for one in evidence.stock.found if one.versions}
+    said = {one.path: one.last_rotated for one in evidence.standings.found if one.last_rotated is not None}
+    for one in evidence.secrets:
+        # What stands for a key is not written anew when the key is rotated.
+        moment = None if one.rotates else made.get((one.store, one.path))
+        if moment is not None and one.path in said:
+            said[one.path] = min(said[one.path], int(moment.timestamp()))
+    return said
 
 
-def _flaws(evidence: Evidence, standings: Mapping[str, Standing]) -> Iterator[Finding]:
+def _flaws(evidence: Evidence, lasts: Mapping[str, int]) -> Iterator[Finding]:
     for one in evidence.secrets:
         allowed: int = getattr(evidence.thresholds.max_age, one.type)
         if one.interval is not None and one.interval > allowed:
             remedy = f"give it a rotation_policy with interval_days of {allowed // _DAY} at most"
             days = f"{show_duration(one.interval)}, and {one.type} is allowed {show_duration(allowed)}"
             yield flaw(one.address, f"its interval is {days}", one.origin, remedy)
-        last, most = _last(standings, one), min(one.interval or allowed, allowed)
+        last, most = lasts.get(one.path), min(one.interval or allowed, allowed)
         if last is not None and evidence.at.timestamp() - last > most:
             old = round(evidence.at.timestamp() - last) // 3600 * 3600
             yield flaw(one.address, f"is {show_duration(old)} old, and {show_duration(most)} is allowed", one.origin)
 
 
-def _unsaid(evidence: Evidence, standings: Mapping[str, Standing]) -> Part[str]:
+def _unsaid(evidence: Evidence, lasts: Mapping[str, int]) -> Part[str]:
     """Where a store answers for most secrets, those of unknown age must not pass with them."""
-    if evidence.standings.unread:
+    if evidence.standings.unread or evidence.stock.unread:
         return Part()
-    unsaid = [one.address for one in evidence.secrets if _last(standings, one) is None]
+    unsaid = [one.address for one in evidence.secrets if one.path not in lasts]
     more = f" and {len(unsaid) - 1:,} more" if len(unsaid) > 1 else ""
     return Part((), (f"nobody knows when {unsaid[0]}{more} was last rotated",) if unsaid else ())
 
