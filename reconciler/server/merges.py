@@ -48,6 +48,13 @@ def before_of(ports: Ports, tip: str) -> Before:
 
 def step_up(ports: Ports, forge: Forge, reviewed: Callable[[Forge, str], str], before: Before, tip: str) -> bool:
     """Apply the reviewed merges between; whether any was. Raises Later where the lock is held."""
+    try:
+        return _steps(ports, forge, reviewed, before, tip)
+    finally:  # whoever looks meanwhile is to see the tip, though a lock is waited for
+        ports.clone.move(tip)
+
+
+def _steps(ports: Ports, forge: Forge, reviewed: Callable[[Forge, str], str], before: Before, tip: str) -> bool:
     applied = ports.commands.applied()
     done_any = False
     for commit in ports.clone.between(before.since, tip) if before.since else ():
@@ -62,7 +69,6 @@ def step_up(ports: Ports, forge: Forge, reviewed: Callable[[Forge, str], str], b
             break
         done_any = True
         _say(ports, forge, commit, done)
-    ports.clone.move(tip)
     return done_any
 
 

@@ -197,11 +197,12 @@ def test_a_server_that_is_killed_between_two_goes_on_with_the_next(repository: R
 def test_a_held_lock_on_the_way_is_waited_for(repository: Repository) -> None:
     for number in (1, 2):
         repository.propose(number, **{f"o{number}": "1"})
-    first, _ = (repository.merge(number, **{f"o{number}": "1"}) for number in (1, 2))
+    first, tip = (repository.merge(number, **{f"o{number}": "1"}) for number in (1, 2))
     whole = repository.servers.apply
     repository.servers.apply = lambda commit, digest: Done(4, None, "held") if commit == first else whole(commit, digest)  # type: ignore[method-assign]  # of this instance
     with pytest.raises(Later):
         repository.at.look()
+    assert repository.at.clone.head == tip, "who looks meanwhile sees the branch as it is"
     repository.servers.apply = whole  # type: ignore[method-assign]  # as it was
     repository.at.ports.events.prepare(alone=True)
     repository.at.look()
