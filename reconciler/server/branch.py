@@ -181,6 +181,8 @@ class BranchLook:
         digest = order.argument or noted.get("offer", "") or noted.get("digest", "")
         if noted.get("state") in ("applied", "in sync"):
             return answered(ports, talk, order, f"{tip[:7]} is {noted['state']} already")
+        if not order.argument and noted.get("offer") and not order.saw(noted["at"]):
+            return answered(ports, talk, order, "another plan is shown since this was written: look at it, and write this again")
         if not digest:
             return answered(ports, talk, order, f"name the digest of the plan that you have seen; {tip[:7]} is {noted.get('state', 'new')}")
         done = apply_or_rest(ports, tip, digest, begun=False)

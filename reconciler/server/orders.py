@@ -42,6 +42,11 @@ class Order(NamedTuple):
     argument: str = ""
     to: str = ""  # of a rollback that was begun: the commit to go back to, which must not be chosen twice
     state: str = "waiting"
+    made: str = ""  # when it was written, by the forge's clock
+
+    def saw(self, shown: float) -> bool:
+        """Whether it was written after something was shown."""
+        return bool(self.made) and _seconds(self.made) >= int(shown)
 
     @property
     def note(self) -> str:
@@ -76,7 +81,7 @@ def answered(ports: Ports, talk: Talk, order: Order, text: str) -> str:
 
 def _order(comment: Comment, number: int) -> Order | None:
     found = _ORDER.fullmatch(comment.body.strip().partition("\n")[0].strip())
-    return Order(comment.id, number, comment.author, found[1], found[2] or "") if found else None
+    return Order(comment.id, number, comment.author, found[1], found[2] or "", made=comment.made) if found else None
 
 
 def _wrong(ports: Ports, forge: Forge, comment: Comment, order: Order) -> str:
@@ -95,4 +100,8 @@ def _wrong(ports: Ports, forge: Forge, comment: Comment, order: Order) -> str:
 
 def is_young(moment: str, now: float) -> bool:
     """Whether what was written then is still obeyed."""
-    return now - calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ")) <= OBEYED_SECONDS
+    return now - _seconds(moment) <= OBEYED_SECONDS
+
+
+def _seconds(moment: str) -> int:
+    return calendar.timegm(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ"))

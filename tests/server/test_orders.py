@@ -10,7 +10,7 @@ from reconciler.core.errors import Unavailable
 from reconciler.server.ports import Done
 from reconciler.server.worker import Later, Stopped
 from tests.server.forges import BOT
-from tests.server.stand import HEAD, LATER, MAIN, MERGED, Stand, digest, outcome, planned, stand
+from tests.server.stand import HEAD, LATER, MAIN, MERGED, NOW, Stand, digest, outcome, planned, stand
 
 
 def applied(at: Stand) -> None:
@@ -266,3 +266,20 @@ def test_an_apply_of_what_is_applied_is_not_done_twice(one: Stand) -> None:
     one.look("pull/7")
     assert one.commands.wrote() == []
     assert "is applied already" in answers(one)[0]
+
+
+def test_an_apply_is_of_the_plan_that_stood_there_when_it_was_written(one: Stand) -> None:
+    one.propose()
+    one.merge()
+    one.look()
+    one.forge.say(7, "olga", "/reconcile apply")
+    one.clone.tip = LATER  # pushed before the comment was read
+    one.commands.plans[LATER] = planned("2", "vault.policy/b")
+    object.__setattr__(one.ports, "clock", lambda: NOW + 60)
+    one.look()
+    one.look("pull/7")
+    assert one.commands.wrote() == []
+    assert "another plan is shown" in answers(one)[0]
+    one.forge.say(7, "olga", "/reconcile apply", made="2099-01-01T00:01:00Z")
+    one.look("pull/7")
+    assert one.commands.wrote() == [("apply", LATER, digest("2"))]
