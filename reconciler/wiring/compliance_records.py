@@ -28,6 +28,7 @@ from reconciler.engine.scope import within_reach
 from reconciler.rotation.state import FOLDER
 
 from .auditing import book_of, recording
+from .compliance_homes import homes, unspoken
 from .compliance_reach import Reach, first_line
 from .evidence import Opened
 from .rotation import rotation_of
@@ -69,7 +70,8 @@ def _known(session: Session, plan: Plan) -> Iterator[Known]:
         kind = session.world.kinds.get(address.kind)
         if kind is not None and not kind.declared:
             yield Known(str(address), declared=True, there=address not in gone, origin=resource.origin)
-    for address in sorted(set(plan.unmanaged) - _ours(session, plan)):
+    told = _ours(session, plan) | homes(session.clients.environment, session.wish.resources)
+    for address in sorted(set(plan.unmanaged) - told):
         yield Known(str(address), declared=False, there=True)
 
 
@@ -135,10 +137,11 @@ def _moment(text: str) -> datetime.datetime | None:
 def known_secrets(desired: Desired, stock: Part[Stock]) -> Part[Known]:
     """Which secrets are declared, and which have a value in a store. Of what was not found in stores that were not read whole: nothing."""
     declared = {address.name: one.origin for address, one in desired.resources.items() if address.kind == "secret"}
-    there = {one.path for one in stock.found if any(kept.readable for kept in one.versions[:1])}
+    found = [(one.store, one.path) for one in stock.found if any(kept.readable for kept in one.versions[:1])]
+    there, strange = {path for _, path in found}, unspoken(desired.environment, desired.resources, found) - declared.keys()
     paths = sorted(there if stock.unread else there | declared.keys())
     return Part(
-        tuple(Known(str(Address("secret", path)), path in declared, path in there, declared.get(path)) for path in paths), stock.unread
+        tuple(Known(str(Address("secret", path)), path not in strange, path in there, declared.get(path)) for path in paths), stock.unread
     )
 
 
