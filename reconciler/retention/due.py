@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -40,6 +40,12 @@ class Due(NamedTuple):
 
     def __or__(self, other: Due) -> Due:
         return Due(self.going + other.going, self.staying + other.staying, self.unread + other.unread)
+
+    def without(self, kept: Callable[[Thing], str]) -> Due:
+        """The same, but that what there is a reason to keep stays."""
+        reasons = {thing: kept(thing) for thing in self.going}
+        staying = tuple(Stays(thing, reason) for thing, reason in reasons.items() if reason)
+        return Due(tuple(thing for thing, reason in reasons.items() if not reason), self.staying + staying, self.unread)
 
 
 def held_by(holds: Sequence[LegalHold], thing: Thing) -> str:

@@ -181,6 +181,26 @@ def _begun(settings: Settings, environment: Environment, clients: ClientPool) ->
     return found if found and found.in_force else None
 
 
+def kept_by_migration(settings: Settings, environment: Environment, clients: ClientPool) -> Callable[[str, str], str]:
+    """Why no version of a path in a store may go: a migration needs it; empty where none does. Raises Unavailable."""
+    found = _begun(settings, environment, clients)
+
+    def why(store: str, path: str) -> str:
+        if found is None or not found.covers(path) or store not in (found.source, found.destination):
+            return ""
+        over = found.phase == "cutover" and store == found.destination
+        return "" if over else f"{found} is in force"
+
+    return why
+
+
+def refuse_amid_migration(shelf: Shelf) -> None:
+    """Raise Refused while both stores of a migration are one: what is written past it would stop it."""
+    found = read_record(shelf)
+    if found and found.phase in ("dual", "closing", "returning"):
+        raise Refused(f"{found} is in force (finish it with `reconcile migrate cutover`, or take it back with `migrate abort`)")
+
+
 def leading_first(names: tuple[str, ...], record: Record | None, path: str) -> tuple[str, ...]:
     """The stores as a secret is read: the one that decides before its copy."""
     if record is None or not record.covers(path) or not {record.leader, record.follower} <= set(names):

@@ -27,6 +27,7 @@ from reconciler.settings import Settings
 from .auditing import recording
 from .backup import NO_IDENTITY, Desk, desk
 from .connect import shelf_of
+from .migrating import refuse_amid_migration
 from .stores import store_of
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def opened_restore(settings: Settings, file: Path, identity: Path | None) -> Ite
             was = "`ship: ledger`" if manifest.shipped else "no `ship`"
             raise Refused(f"the audit log in {file} was kept with {was} (declare `audit` as it was, and move the log afterwards)")
         shelf = shelf_of(settings, environment, at.clients, gated=False)
+        refuse_amid_migration(shelf)
         yield Restoring(at, backup, identities, shelf, at.book(writing=True))
 
 

@@ -20,7 +20,7 @@ from reconciler.core.errors import ReconcilerError, Refused
 from reconciler.core.keeping import ArchivePlace, RetentionSpec
 from reconciler.desired.git import Repository
 from reconciler.retention import backups, segments, versions
-from reconciler.retention.due import Due, Stays, Thing
+from reconciler.retention.due import Due, Thing
 from reconciler.rotation.state import sibling
 from reconciler.secrets.aws_store import AwsStore
 from reconciler.secrets.store import SecretStore
@@ -31,6 +31,7 @@ from .auditing import book_of, recording
 from .backup_sources import vaults
 from .clients import ClientPool
 from .evidence import Opened
+from .migrating import kept_by_migration
 from .secret_changes import RecordedStore
 from .stores import store_of
 
@@ -80,11 +81,16 @@ class Retention:
         old, listed = segments.look(self.opened.book, moment(now - spec.audit_log), spec.legal_hold)
         unfit = self._unfit()
         if unfit:
-            old, listed = Due(staying=(*old.staying, *(Stays(one, unfit) for one in old.going))), ()
+            old, listed = old.without(lambda _thing: unfit), ()
         due = old
+        kept = self._kept()
         for store in self._stores():
-            due |= versions.look(store, self._paths(store), _iso(now - spec.secret_versions), spec.legal_hold)
+            found = versions.look(store, self._paths(store), _iso(now - spec.secret_versions), spec.legal_hold)
+            due |= found.without(lambda thing: kept(thing.place, thing.name))
         return Looked(_iso(now), due | self._backups(now), listed)
+
+    def _kept(self) -> Callable[[str, str], str]:
+        return kept_by_migration(self.settings, self.opened.environment, self.opened.clients)
 
     def _unfit(self) -> str:
         """Why nothing of the log can be archived; empty where it can."""
@@ -143,6 +149,8 @@ class Retention:
     def _let_go(self, thing: Thing, stores: dict[str, RecordedStore], before: str, scribe: Scribe) -> None:
         if thing.sort == "backups":
             return _unlink(thing, scribe)
+        if why := self._kept()(thing.place, thing.name):
+            raise Refused(why)
         store = stores[thing.place]
         # Looked at again: somebody may have put it back, or a rotation may have begun.
         if thing not in versions.look_at(store, thing.name, before, self.spec.legal_hold).going:
