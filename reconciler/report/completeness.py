@@ -19,7 +19,8 @@ def completeness_text(found: Mapping[str, Any]) -> str:
     if not found["stores"]:
         return f"{name} declares no store (write `stores: {{vault: {{mount: MOUNT}}}}` in its file)."
     if found["findings"]:
-        lines.append(f"{name}: {len(found['findings']):,} things do not fit between the stores and the audit log.")
+        things = "1 thing does" if len(found["findings"]) == 1 else f"{len(found['findings']):,} things do"
+        lines.append(f"{name}: {things} not fit between the stores and the audit log.")
     elif found["unread"]:
         lines.append(f"{name}: not known to be complete, since not everything could be read.")
     else:

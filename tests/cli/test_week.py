@@ -123,6 +123,9 @@ def test_what_was_written_by_hand_is_the_only_thing_that_the_log_does_not_know(w
     (one,) = told["findings"]
     assert (one["sort"], one["path"], one["version"]) == ("out of band", "shared/partner", "1")
     assert one["written_by"] == ["root from 127.0.0.1"]
+    text = week.site.run("audit", "complete", "--device", str(week.device)).out
+    assert text.startswith("dev: 1 thing does not fit")
+    assert BY_HAND not in text
     (store,) = told["stores"]
     assert (store["unsure"], store["before"], store["versions"] - store["matched"]) == (0, 0, 1)
 

@@ -22,7 +22,7 @@ from tests.cli.site import Site
 ROOT = Path(__file__).resolve().parents[2]
 ADA, GRACE = "ada@example.com", "grace@example.com"
 STRANGER = "127.0.0.9"
-"""Where somebody guesses from."""
+"""Where somebody guesses from: another address of this machine. Linux has all of 127.0.0.0/8."""
 GUESSES = 12  # at the sixth the server locks the role out for a while: that is denied too
 PROVIDED = "given-by-a-provider-51c9"
 BY_HAND = "typed-by-hand-6b1f0c"
