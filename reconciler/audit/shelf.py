@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 
 class Kept(Protocol):
@@ -32,25 +32,3 @@ class Shelf(Protocol):
         ...
 
     def keys(self, prefix: str) -> tuple[str, ...]: ...
-
-
-class Below(NamedTuple):
-    """A folder of a shelf, as a shelf."""
-
-    shelf: Shelf
-    folder: str
-
-    def get(self, key: str) -> Kept | None:
-        return self.shelf.get(self.folder + key)
-
-    def put(self, key: str, content: bytes, expected: str) -> str:
-        return self.shelf.put(self.folder + key, content, expected)
-
-    def add(self, key: str, content: bytes) -> None:
-        self.shelf.add(self.folder + key, content)
-
-    def delete(self, key: str) -> None:
-        self.shelf.delete(self.folder + key)
-
-    def keys(self, prefix: str) -> tuple[str, ...]:
-        return tuple(key.removeprefix(self.folder) for key in self.shelf.keys(self.folder + prefix))

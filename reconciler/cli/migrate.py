@@ -25,6 +25,11 @@ keep = click.option(
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
+def way(command: Callable[..., None]) -> Callable[..., None]:
+    """Which secrets move from where to where."""
+    return source(destination(match(keep(command))))
+
+
 @click.group()
 def migrate() -> None:
     """Move secrets from one store to another, with their history and metadata, while they are read and written.
@@ -42,10 +47,7 @@ def migrate() -> None:
 
 
 @migrate.command()
-@source
-@destination
-@match
-@keep
+@way
 @output
 @click.pass_obj
 def assess(settings: Settings, source: str, destination: str, match: str, keep: int | None, output: str) -> None:
@@ -64,10 +66,7 @@ def assess(settings: Settings, source: str, destination: str, match: str, keep: 
 
 
 @migrate.command()
-@source
-@destination
-@match
-@keep
+@way
 @output
 @click.pass_obj
 def start(settings: Settings, source: str, destination: str, match: str, keep: int | None, output: str) -> None:

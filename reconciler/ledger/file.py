@@ -81,7 +81,7 @@ def _lock(guard: int, folder: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > until:
                 raise Unavailable(f"{folder}: another process writes it, and does not end (is it stopped?)", path=str(folder)) from None
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)  # flock has no deadline of its own
 
 
 def _is_entry(file: Path) -> bool:

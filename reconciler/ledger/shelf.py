@@ -36,3 +36,28 @@ class Shelf(Protocol):
 
     def prepare(self) -> None:
         """Make the place if it is absent, and return when it can be written. Only an apply does this."""
+
+
+class Below(NamedTuple):
+    """A folder of a shelf, as a shelf."""
+
+    shelf: Shelf
+    folder: str
+
+    def get(self, key: str) -> Entry | None:
+        return self.shelf.get(self.folder + key)
+
+    def put(self, key: str, content: bytes, expected: str) -> str:
+        return self.shelf.put(self.folder + key, content, expected)
+
+    def add(self, key: str, content: bytes) -> None:
+        self.shelf.add(self.folder + key, content)
+
+    def delete(self, key: str) -> None:
+        self.shelf.delete(self.folder + key)
+
+    def keys(self, prefix: str) -> tuple[str, ...]:
+        return tuple(key.removeprefix(self.folder) for key in self.shelf.keys(self.folder + prefix))
+
+    def prepare(self) -> None:
+        self.shelf.prepare()

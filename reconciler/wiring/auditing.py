@@ -11,11 +11,11 @@ from reconciler.audit.note import Signer, Verifier, read_vkey
 from reconciler.audit.people import People
 from reconciler.audit.redaction import Masks
 from reconciler.audit.scribe import About, Scribe
-from reconciler.audit.shelf import Below
 from reconciler.core.errors import Missing, Usage
 from reconciler.desired.environments import Environment
 from reconciler.dev.state import STATE, ensure_state_folder
 from reconciler.ledger.file import FileShelf
+from reconciler.ledger.shelf import Below
 from reconciler.settings import Settings
 
 from .clients import ClientPool

@@ -18,7 +18,7 @@ from reconciler.engine.world import Progress
 from reconciler.ledger.clock import iso
 from reconciler.ledger.lock import Lock
 from reconciler.ledger.lockdown import refuse_locked_down
-from reconciler.ledger.shelf import Entry, Shelf
+from reconciler.ledger.shelf import Below, Shelf
 from reconciler.migration.desk import Desk
 from reconciler.migration.record import Record, read_record
 from reconciler.migration.routed import Course, Routed
@@ -52,31 +52,6 @@ class Asked(NamedTuple):
     keep: int = 0
 
 
-class Folder(NamedTuple):
-    """A folder of a shelf, as a shelf: the lock of migrations is none of applies."""
-
-    shelf: Shelf
-    folder: str
-
-    def get(self, key: str) -> Entry | None:
-        return self.shelf.get(self.folder + key)
-
-    def put(self, key: str, content: bytes, expected: str) -> str:
-        return self.shelf.put(self.folder + key, content, expected)
-
-    def add(self, key: str, content: bytes) -> None:
-        self.shelf.add(self.folder + key, content)
-
-    def delete(self, key: str) -> None:
-        self.shelf.delete(self.folder + key)
-
-    def keys(self, prefix: str) -> tuple[str, ...]:
-        return tuple(key.removeprefix(self.folder) for key in self.shelf.keys(self.folder + prefix))
-
-    def prepare(self) -> None:
-        self.shelf.prepare()
-
-
 @contextmanager
 def opened_desk(settings: Settings, progress: Progress, *, writing: bool = False) -> Iterator[Desk]:
     """A desk. `writing`: alone, and not during a lockdown. Values are read, so the login is the one that applies."""
@@ -93,9 +68,14 @@ def opened_desk(settings: Settings, progress: Progress, *, writing: bool = False
                 yield replace(desk, gate=gate)
 
 
+def lock_of(shelf: Shelf) -> Lock:
+    """The lock of migrations, which is none of applies."""
+    return Lock(Below(shelf, "migrating/"))
+
+
 @contextmanager
 def _alone(session: Session) -> Iterator[Callable[[float], None]]:
-    lock = Lock(Folder(session.shelf, "migrating/"))
+    lock = lock_of(session.shelf)
     try:
         lease = lock.acquire(actor(session.settings.environ), session.run)
     except LockHeld:

@@ -18,7 +18,7 @@ from reconciler.backends.hsm import Hsm
 from reconciler.backends.vault.client import VaultClient
 from reconciler.ledger.s3 import S3Shelf
 from tests.audit.desk import rewrite
-from tests.cli.site import Ran, Site
+from tests.cli.site import Ran, Site, another_second
 
 ENVIRONMENT = "project: genesis\nvault: {primary: {}}\n"
 
@@ -107,7 +107,7 @@ def test_a_killed_run_is_answered_by_looking(site: Site, vault: VaultClient) -> 
     process = site.start("apply", "--yes")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and vault.read("sys/policies/acl/p20") is None:
-        time.sleep(0.01)
+        time.sleep(0.01)  # a look at the server in between, not a core
     process.kill()
     process.communicate()
     left = verdict(site)
@@ -130,7 +130,7 @@ def test_an_interrupted_run_leaves_no_intent_open(site: Site, vault: VaultClient
     process = site.start("apply", "--yes")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and vault.read("sys/policies/acl/p10") is None:
-        time.sleep(0.01)
+        time.sleep(0.01)  # a look at the server in between, not a core
     process.terminate()
     process.communicate()
     found = verdict(site)
@@ -294,7 +294,7 @@ def test_a_pull_request_cannot_make_the_anchored_tree_smaller_or_another(site: S
 def test_archived_segments_are_gone_here_and_the_log_still_verifies(site: Site, tmp_path: Path) -> None:
     declare(site)
     site.apply()
-    time.sleep(1.1)
+    another_second()
     assert audit(site, "archive", "--older-than", "1s", "--to", str(tmp_path / "archive"), "--keep").code == 0
     assert len(segments(site)) == 1
     ran = audit(site, "archive", "--older-than", "1s", "--to", str(tmp_path / "archive"), "--yes")
@@ -311,7 +311,7 @@ def test_archives_may_be_in_a_bucket(site: Site, moto: str, aws: AwsClient) -> N
     aws.change("s3", "create_bucket", Bucket="archive")
     declare(site, environment="aws: {primary: {region: us-east-1}}\n")
     site.apply()
-    time.sleep(1.1)
+    another_second()
     ran = audit(site, "archive", "--older-than", "1s", "--to", "s3:archive/genesis", "--yes")
     assert ran.code == 0, ran.err
     assert "9 entries of 1 segments are in s3:archive/genesis" in ran.out
@@ -327,7 +327,7 @@ def test_archives_may_be_in_a_bucket(site: Site, moto: str, aws: AwsClient) -> N
 def test_a_log_that_does_not_verify_is_not_archived(site: Site, tmp_path: Path) -> None:
     declare(site)
     site.apply()
-    time.sleep(1.1)
+    another_second()
     path = segments(site)[0]
     rewrite(path, lambda lines: [*lines[:4], lines[4].replace(b"vault.policy/p", b"vault.policy/q"), *lines[5:]])
     ran = audit(site, "archive", "--older-than", "1s", "--to", str(tmp_path / "archive"), "--yes")
@@ -368,7 +368,7 @@ def test_nothing_recorded_for_long_is_a_finding_when_that_is_asked(site: Site) -
     declare(site)
     site.apply()
     assert verdict(site, "--max-age", "1h")["ok"]
-    time.sleep(1.1)
+    another_second()
     assert [one["sort"] for one in verdict(site, "--max-age", "1s")["findings"]] == ["empty"]
     assert verdict(site, "--incremental")["checked"] == 0
 

@@ -177,7 +177,7 @@ def awaited(server: Server, token: str) -> dict[str, str]:
         status, answer = ask(server.address, "GET", "/v1/kv/data/big/1", token=token)
         if status == 200:
             return dict(answer["data"]["data"])
-        time.sleep(0.1)
+        time.sleep(0.1)  # it answers with errors until the snapshot is loaded
     raise AssertionError(f"status {status}")
 
 

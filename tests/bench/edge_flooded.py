@@ -102,7 +102,7 @@ def flooded() -> Iterator[Row]:
         idle, _ = asyncio.run(good(served.port, 5))
         for keys in ("known", "new") * TURNS:
             others = flood.start(keys, each, SHARE * most)
-            time.sleep(0.5)
+            time.sleep(0.5)  # let the flood reach its rate
             taken, missed = asyncio.run(good(served.port, each - 1))
             waits[keys] += taken
             refused += missed

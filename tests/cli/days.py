@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -95,8 +94,3 @@ def door_of(address: str, days: Days) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-def settled() -> None:
-    """Let what follows fall into another second: logs are cut by those."""
-    time.sleep(1.1)

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from reconciler.dev.process import ask
 from reconciler.dev.servers import Server
-from tests.cli.days import Days, door_of, settled
-from tests.cli.site import Site
+from tests.cli.days import Days, door_of
+from tests.cli.site import Site, another_second
 
 ROOT = Path(__file__).resolve().parents[2]
 ADA, GRACE = "ada@example.com", "grace@example.com"
@@ -65,7 +65,7 @@ class Week:
         self.commits[name] = self.site.commit(f"{subject}\n\nReviewed-by: Grace <{GRACE}>" if reviewed else subject)
 
     def morning(self, past: int) -> None:
-        settled()
+        another_second()
         self.days.dawn(past)
         self.ok("rotate", "--all")
 

@@ -16,24 +16,14 @@ from reconciler.migration.sides import FileSide, Side
 from reconciler.secrets.file_store import FileStore
 from reconciler.secrets.store import SecretStore
 from reconciler.settings import Settings
+from tests.cli import test_secret
 from tests.cli.site import Site
 from tests.secrets.files import QuickSlot
 
-ENVIRONMENT = """\
-project: genesis
-vault: {{primary: {{}}}}
-aws: {{primary: {{region: us-east-1}}}}
-stores:
-  vault: {{mount: genesis}}
-  aws: {{prefix: genesis/}}
-  files: {{path: .secrets, slots: [{{passphrase: {{from: env:STORE_PASSPHRASE}}, kdf: pbkdf2}}]}}
-  order: [{order}]
-  write: {write}
-"""
-
 
 def declare(site: Site, order: str = "files, vault, aws", write: str = "primary") -> None:
-    site.write("desired-state/environments/dev.yaml", ENVIRONMENT.format(order=order, write=write))
+    """The three stores, the files first."""
+    test_secret.declare(site, order, write)
 
 
 def settings_of(site: Site) -> Settings:

@@ -7,8 +7,7 @@ import pytest
 from reconciler.backends.aws.client import AwsClient
 from reconciler.backends.vault.client import VaultClient
 from reconciler.ledger.kv import KvShelf
-from reconciler.ledger.lock import Lock
-from reconciler.wiring.migrating import Folder
+from reconciler.wiring.migrating import lock_of
 from reconciler.wiring.stores import encrypted_files
 from tests.cli.site import Ran, Site
 from tests.cli.test_secret import typed
@@ -133,7 +132,7 @@ def test_a_cutover_asks_and_two_at_once_are_refused(shop: Site, vault: VaultClie
     assert (code, "Let vault decide over 1 secrets, and write to files no more?" in shown) == (0, True), shown
     assert "merge `order: [vault, files]`" in shown
     shelf = KvShelf(vault, "reconciler", "genesis/dev", lambda _seconds: None)
-    with Lock(Folder(shelf, "migrating/")).acquire("somebody", "run"):
+    with lock_of(shelf).acquire("somebody", "run"):
         for words in (("start", "--from", "files", "--to", "vault"), ("cutover", "--yes"), ("abort", "--yes")):
             ran = shop.run("migrate", *words)
             assert (ran.code, "another `reconcile migrate` is at work: somebody on " in ran.err) == (4, True)

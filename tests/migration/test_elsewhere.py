@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.cli.site import Site
-from tests.cli.test_secret import process
-from tests.migration.desks import ENVIRONMENT, declare
+from tests.cli.test_secret import ENVIRONMENT, process
+from tests.migration.desks import declare
 from tests.migration.test_commands import got, ok, put
 
 LEFT = ("migrate", "start", "--from", "files", "--to", "vault")

@@ -15,34 +15,13 @@ from pathlib import Path
 from reconciler.backends.vault.client import VaultClient
 from reconciler.secrets.file_store import FileStore
 from reconciler.wiring.stores import encrypted_files
-from tests.cli.site import Site
+from tests.cli.site import Site, forked
 from tests.migration.desks import settings_of
 
 SECRETS = int(os.environ.get("MIGRATION_SECRETS", "20"))
 KILLS = int(os.environ.get("MIGRATION_KILLS", "3"))
 VERSIONS = 5
 WAY = ("--from", "files", "--to", "vault")
-
-
-def forked(site: Site, *arguments: str) -> int:
-    """A process that is `reconcile ...`; its id."""
-    from reconciler.cli.main import main
-
-    child = os.fork()
-    if child:
-        return child
-    try:
-        os.setsid()
-        silent = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(silent, stream)
-        os.environ.clear()
-        os.environ.update(site.environ)
-        main(["--repo", str(site.repo), *arguments])
-    except SystemExit as ended:
-        os._exit(int(ended.code or 0))
-    finally:
-        os._exit(70)
 
 
 def writing(site: Site, done: Path) -> int:
@@ -91,7 +70,7 @@ def test_nothing_is_lost_or_twice_while_somebody_writes_and_the_copy_is_killed(s
     try:
         while killed < KILLS:
             process = forked(shop, "migrate", "start", *WAY)
-            time.sleep(draw.uniform(longest / 4, longest))
+            time.sleep(draw.uniform(longest / 4, longest))  # where the kill falls is what is drawn
             os.kill(process, signal.SIGKILL)
             died = os.WIFSIGNALED(os.waitpid(process, 0)[1])
             killed, longest = killed + died, longest * (1.1 if died else 0.6)  # a machine of any speed

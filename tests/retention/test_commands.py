@@ -271,4 +271,4 @@ def _wait_for(folder: Path, attempt: int) -> None:
     """Until there is a sign of work: something is copied, recorded, dropped."""
     until = time.monotonic() + 60
     while time.monotonic() < until and not any(folder.glob(SIGNS[attempt])):
-        time.sleep(0.002)
+        time.sleep(0.002)  # often, to kill early in the work

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cli.site import Site
+from tests.cli.site import Site, forked
 from tests.rotation.kv import read
 from tests.rotation.orders import document, login, new_database, value
 
@@ -21,32 +21,11 @@ KILLS = int(os.environ.get("ROTATION_KILLS", "200"))
 LONGEST = 0.35  # seconds of life at first: a whole rotation takes about as long
 
 
-def start(site: Site, *arguments: str) -> int:
-    """Fork a process that is `reconcile rotate ...`, as its own command would be; return its id."""
-    from reconciler.cli.main import main
-
-    child = os.fork()
-    if child:
-        return child
-    try:
-        os.setsid()
-        silent = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(silent, stream)
-        os.environ.clear()
-        os.environ.update(site.environ)
-        main(["--repo", str(site.repo), "rotate", *arguments])
-    except SystemExit as ended:
-        os._exit(int(ended.code or 0))
-    finally:
-        os._exit(70)
-
-
 def kill_some(site: Site, count: int, seed: int, looks: Callable[[], None]) -> None:
     """Start rotations and kill them after a random while, until `count` of them died of it and did not end before."""
     draw, killed, longest = random.Random(seed), 0, LONGEST
     while killed < count:
-        process = start(site, "--secret-path", draw.choice(PATHS)) if draw.random() < 0.7 else start(site, "--all")
+        process = forked(site, "rotate", "--secret-path", draw.choice(PATHS)) if draw.random() < 0.7 else forked(site, "rotate", "--all")
         time.sleep(draw.uniform(0, longest))
         os.kill(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
@@ -106,7 +85,7 @@ def test_readers_notice_nothing_of_kills_and_the_next_run_goes_on(busy: Site) ->
 def test_three_rotators_at_once_that_are_killed_break_nothing(busy: Site) -> None:
     draw = random.Random(7)
     for _ in range(max(2, KILLS // 40)):
-        processes = [start(busy, "--secret-path", "db/orders") for _ in range(3)]
+        processes = [forked(busy, "rotate", "--secret-path", "db/orders") for _ in range(3)]
         time.sleep(draw.uniform(0.05, LONGEST))
         for process in processes[: draw.randint(1, 3)]:
             os.kill(process, signal.SIGKILL)
@@ -121,7 +100,7 @@ def test_three_rotators_at_once_that_are_killed_break_nothing(busy: Site) -> Non
 def test_a_stopped_rotator_that_wakes_up_much_later_breaks_nothing(busy: Site) -> None:
     draw = random.Random(11)
     for _ in range(max(2, KILLS // 40)):
-        sleeper = start(busy, "--secret-path", "db/orders")
+        sleeper = forked(busy, "rotate", "--secret-path", "db/orders")
         time.sleep(draw.uniform(0.02, LONGEST))
         os.kill(sleeper, signal.SIGSTOP)
         for _ in range(2):

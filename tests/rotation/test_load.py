@@ -12,10 +12,9 @@ import pytest
 
 from reconciler.settings import Settings
 from reconciler.wiring.stores import secret_client
-from tests.cli.site import Site
+from tests.cli.site import Site, forked
 from tests.rotation.kv import read, write
 from tests.rotation.orders import document, login, new_database, value
-from tests.rotation.test_kill import start
 
 SECONDS = float(os.environ.get("ROTATION_LOAD_SECONDS", "12"))
 CONSUMERS = 6
@@ -78,7 +77,7 @@ def test_no_login_fails_while_rotations_are_killed_every_second(busy: Site) -> N
     with Consumers(busy) as consumers:
         until = time.monotonic() + SECONDS
         while time.monotonic() < until:
-            process = start(busy, "--secret-path", "db/orders", "--watch")
+            process = forked(busy, "rotate", "--secret-path", "db/orders", "--watch")
             time.sleep(1)
             os.kill(process, signal.SIGKILL)
             killed += os.WIFSIGNALED(os.waitpid(process, 0)[1])

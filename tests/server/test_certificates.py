@@ -154,7 +154,7 @@ def test_a_server_that_serves_reads_them_when_they_change_or_on_sighup_and_drops
 
         def still_open() -> bool:
             """Use the connection, since one that nobody uses is closed after a while."""
-            time.sleep(0.2)
+            time.sleep(0.2)  # or it would be asked more often than the limit allows
             assert ask_on(kept, "GET", "/health/live")[0] == 200
             return bool(kept.sock.getsockname() == port)
 

@@ -64,7 +64,7 @@ def test_a_stop_in_a_flood_of_webhooks_loses_none_that_was_taken(deployed: Deplo
     deployed.site.git("-C", str(deployed.clone), "pull", "--quiet", "--ff-only")
     with deployed.serving() as server, flooded(server) as taken:
         until(lambda: taken, "some are taken")
-        time.sleep(pause)
+        time.sleep(pause)  # the moment of the signal is what the parameters vary
         server.process.send_signal(signal.SIGTERM)
         time.sleep(again)
         server.process.send_signal(signal.SIGTERM)
@@ -84,7 +84,7 @@ def test_a_stop_while_the_server_comes_up_loses_nothing_that_was_taken_before(de
         server.ends()
     for pause in (0.3, 0.9):
         with deployed.start() as process:
-            time.sleep(pause)
+            time.sleep(pause)  # somewhere in its start
             process.terminate()
             process.terminate()
             process.communicate(timeout=PATIENCE)
